@@ -1,0 +1,51 @@
+# make run   the default config (toy), or CONFIG=config/x.yaml; then the report
+# make test  every test that this machine can run
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= 2
+CONFIG ?= config/config.yaml
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+LIBRARY := PYTHONPATH=scripts $(BIN)/python -m
+
+.PHONY: run test environment lint toy-inputs docs lock
+
+run: $(STAMP)
+	$(LIBRARY) seqtrust.run $(CONFIG) --cores $(CORES)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+environment: $(STAMP)
+
+# torch comes first: what depends on it must find the build that is already there
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "seqtrust needs Python 3.11 or newer; found $$($(PYTHON) --version). Set PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python has no venv: install the package python3-venv and run make again" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -c 'import torch, snakemake, pysam, pyarrow, matplotlib, statsmodels'
+	touch $@
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check .
+	$(BIN)/snakemake --lint
+
+toy-inputs: $(STAMP)
+	$(LIBRARY) seqtrust.sources.toy resources/toy
+
+docs: $(STAMP)
+	$(LIBRARY) seqtrust.documentation docs
+
+# needs uv; torch stays out of the lock
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements.in -o requirements.lock

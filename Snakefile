@@ -1,0 +1,55 @@
+from snakemake.utils import min_version
+
+min_version("9.15")
+
+
+# A config on the command line replaces the default: Snakemake would merge the two.
+if not workflow.configfiles and not config:
+
+    configfile: "config/config.yaml"
+
+
+report: "rules/captions/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=f"results/{config['run']}",
+
+
+wildcard_constraints:
+    assembly="[a-z0-9_]+",
+    ensemble="[a-z0-9_]+",
+    points="[a-z0-9_]+",
+    replicate="[a-z0-9_]+",
+    set="[a-z0-9_]+",
+    table="[a-z0-9_]+",
+    variant_file="[a-z0-9_]+",
+    verdict="[a-z0-9_]+",
+
+
+scattergather:
+    shards=config["shards"],
+
+
+localrules:
+    all,
+
+
+include: "rules/inputs.smk"
+include: "rules/sequences.smk"
+include: "rules/ensembles.smk"
+include: "rules/inference.smk"
+include: "rules/consistency.smk"
+include: "rules/figures.smk"
+include: "rules/summary.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("<results>/assemblies/{assembly}.json", assembly=config["assemblies"]),
+        "<results>/headlines.tsv",
+        "<results>/figures/class_fractions.png",

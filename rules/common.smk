@@ -1,0 +1,219 @@
+# Config, library and look-ups that several stages use.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path(workflow.current_basedir) / ".." / "scripts"
+sys.path.insert(0, str(SCRIPTS.resolve()))
+
+from seqtrust.code_digest import code_digest as digest_of
+from seqtrust.config import checked_config, load_schema
+from seqtrust.errors import InputError
+
+try:
+    config.update(
+        checked_config(
+            config,
+            load_schema(SCRIPTS / ".." / "config" / "schemas" / "config.schema.json"),
+        )
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+ENSEMBLES = config["ensembles"]
+SETS = config["sequence_sets"]
+VERDICTS = config["verdicts"]
+PLANTED = config.get("planted", {})
+
+
+def code_digest(script):
+    """Digest of a rule's script and of the library modules that it reaches."""
+    return digest_of(SCRIPTS / f"{script}.py", SCRIPTS)
+
+
+def data_path(path):
+    """A path of the config, with `{data}` replaced by the folder of real inputs."""
+    return path.replace("{data}", config["data"])
+
+
+def names(pattern_of):
+    """A wildcard constraint that matches exactly the given names; none if there are none."""
+    return "|".join(pattern_of) or "(?!)"
+
+
+def assembly_of(wildcards):
+    """The assembly that the job's wildcard belongs to."""
+    if "assembly" in wildcards.keys():
+        return wildcards.assembly
+    entry = SETS[wildcards.set] if "set" in wildcards.keys() else ENSEMBLES[wildcards.ensemble]
+    return entry["assembly"]
+
+
+def assembly_fasta(name):
+    """The FASTA of an assembly: the input, or what is made by shuffling."""
+    entry = config["assemblies"][name]
+    return data_path(entry["fasta"]) if "fasta" in entry else f"<results>/assemblies/{name}.fa"
+
+
+def build(wildcards):
+    return config["assemblies"][assembly_of(wildcards)]["build"]
+
+
+def fasta(wildcards):
+    return assembly_fasta(assembly_of(wildcards))
+
+
+def shuffled_inputs(wildcards):
+    settings = config["assemblies"][wildcards.assembly]["shuffled"]
+    return {"fasta": assembly_fasta(settings["assembly"]), "windows": points(settings["points"])}
+
+
+def sets_of_kind(kind):
+    return [name for name, entry in SETS.items() if kind in entry["source"]]
+
+
+def replicates(ensemble):
+    """Names of the replicates of an ensemble."""
+    model = ENSEMBLES[ensemble]["model"]
+    number = model["train"]["replicates"] if "train" in model else len(model["import"]["files"])
+    return [f"r{index}" for index in range(1, number + 1)]
+
+
+def replicate_card(ensemble):
+    """One replicate of an ensemble; facts and data split are the same for all."""
+    return f"<results>/ensembles/{ensemble}/{replicates(ensemble)[0]}.safetensors"
+
+
+def prediction_shards(ensemble, sequence_set):
+    """The shards of all replicates, replicate by replicate."""
+    return [
+        shard
+        for replicate in replicates(ensemble)
+        for shard in gather.shards(
+            f"<results>/predictions/{ensemble}/{sequence_set}/{replicate}/{{scatteritem}}.parquet"
+        )
+    ]
+
+
+def vcf(name):
+    """A bgzipped VCF: the input itself, or what is made of a plain one."""
+    path = data_path(config["variant_files"][name]["path"])
+    return path if path.endswith(".gz") else f"<results>/variants/{name}.vcf.gz"
+
+
+def points(name):
+    """The file of a point set: the input, or what a model found."""
+    entry = config["point_sets"][name]
+    if "file" in entry:
+        return data_path(entry["file"]["path"])
+    return f"<results>/points/{name}.bed"
+
+
+def attempted(megabytes):
+    """Memory in MB that grows with every attempt."""
+    return lambda wildcards, attempt: megabytes * attempt
+
+
+def window_file(chosen):
+    """The BED or point file that windows come from; tiles and contigs have none."""
+    ((kind, choice),) = chosen.items()
+    if kind == "bed":
+        return {"windows": data_path(choice["path"])}
+    return {"windows": points(choice["points"])} if kind == "points" else {}
+
+
+def windows_of(wildcards):
+    return window_file(SETS[wildcards.set]["source"]["reference"])
+
+
+def insertion_inputs(wildcards):
+    """The motifs, the windows that they are written over, and the known effects, if any."""
+    chosen = SETS[wildcards.set]["source"]["insertions"]
+    truth = {"truth": data_path(chosen["truth"])} if "truth" in chosen else {}
+    motifs = {"motifs": data_path(chosen["motifs"]["path"])}
+    return motifs | truth | window_file(chosen["backgrounds"])
+
+
+def variants_of(wildcards):
+    """The VCF with its index, or the table, and the points that windows are anchored at."""
+    chosen = SETS[wildcards.set]["source"]["variants"]
+    files = {}
+    if "vcf" in chosen["of"]:
+        name = chosen["of"]["vcf"]["variant_file"]
+        files = {"variants": vcf(name), "index": f"<results>/variants/{name}.tbi"}
+    else:
+        files = {"variants": data_path(chosen["of"]["table"]["path"])}
+    if "anchor" in chosen:
+        files["points"] = points(chosen["anchor"]["points"])
+    return files
+
+
+def predicted_settings(wildcards):
+    return config["point_sets"][wildcards.points]["predicted"]
+
+
+def ensembles_of_kind(kind):
+    return [name for name, entry in ENSEMBLES.items() if kind in entry["model"]]
+
+
+def training_inputs(wildcards):
+    settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
+    return {
+        "sequences": f"<results>/sequences/{settings['set']}.parquet",
+        "targets": data_path(settings["targets"]),
+        "splits": data_path(settings["splits"]),
+    }
+
+
+def replicate_index(wildcards):
+    return replicates(wildcards.ensemble).index(wildcards.replicate)
+
+
+def verdicts_of_kind(*kinds):
+    return [name for name, entry in VERDICTS.items() if set(kinds) & set(entry["calls"])]
+
+
+def predicted_inputs(entry):
+    """Predictions, sequences and a card for an entry with an ensemble and a set."""
+    return {
+        "predictions": prediction_shards(entry["ensemble"], entry["set"]),
+        "sequences": f"<results>/sequences/{entry['set']}.parquet",
+        "card": replicate_card(entry["ensemble"]),
+    }
+
+
+def effect_inputs(wildcards):
+    entry = VERDICTS[wildcards.verdict]
+    return {
+        "effects": f"<results>/effects/{entry['ensemble']}/{entry['set']}.parquet",
+        "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
+        "sequences": f"<results>/sequences/{entry['set']}.parquet",
+        "card": replicate_card(entry["ensemble"]),
+    }
+
+
+def bin_inputs(wildcards):
+    entry = VERDICTS[wildcards.verdict]
+    files = predicted_inputs(entry)
+    if "peaks" in entry["calls"]:
+        files["targets"] = data_path(entry["calls"]["peaks"]["targets"])
+    return files
+
+
+def judged_replicates(wildcards):
+    return replicates(VERDICTS[wildcards.verdict]["ensemble"])
+
+
+def call_kind(wildcards):
+    (kind,) = VERDICTS[wildcards.verdict]["calls"]
+    return kind
+
+
+def planted_inputs(wildcards):
+    return {
+        "truth": data_path(PLANTED["truth"]),
+        "genes": data_path(PLANTED["genes"]),
+        "accuracy": f"<results>/accuracy/{PLANTED['accuracy']}.tsv",
+        "verdicts": f"<results>/verdicts/{PLANTED['verdict']}.parquet",
+    }

@@ -1,0 +1,99 @@
+# Inputs: assemblies described, VCFs compressed and indexed, what is missing named.
+
+
+rule describe_assembly:
+    input:
+        fasta=fasta,
+    output:
+        "<results>/assemblies/{assembly}.json",
+    log:
+        "<results>/logs/describe_assembly/{assembly}.log",
+    benchmark:
+        "<results>/benchmarks/describe_assembly/{assembly}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=lookup("assemblies/{assembly}", within=config),
+        code=code_digest("describe_assembly"),
+    script:
+        "../scripts/describe_assembly.py"
+
+
+rule shuffle_windows:
+    input:
+        unpack(shuffled_inputs),
+    output:
+        fasta="<results>/assemblies/{assembly}.fa",
+        index="<results>/assemblies/{assembly}.fa.fai",
+    log:
+        "<results>/logs/shuffle_windows/{assembly}.log",
+    benchmark:
+        "<results>/benchmarks/shuffle_windows/{assembly}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=lookup("assemblies/{assembly}/shuffled", within=config),
+        build=build,
+        seed=config["seed"],
+        code=code_digest("shuffle_windows"),
+    script:
+        "../scripts/shuffle_windows.py"
+
+
+rule compress_variants:
+    input:
+        vcf=lambda wildcards: data_path(config["variant_files"][wildcards.variant_file]["path"]),
+    output:
+        "<results>/variants/{variant_file}.vcf.gz",
+    log:
+        "<results>/logs/compress_variants/{variant_file}.log",
+    benchmark:
+        "<results>/benchmarks/compress_variants/{variant_file}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        code=code_digest("compress_variants"),
+    script:
+        "../scripts/compress_variants.py"
+
+
+rule index_variants:
+    input:
+        vcf=lambda wildcards: vcf(wildcards.variant_file),
+    output:
+        "<results>/variants/{variant_file}.tbi",
+    log:
+        "<results>/logs/index_variants/{variant_file}.log",
+    benchmark:
+        "<results>/benchmarks/index_variants/{variant_file}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        code=code_digest("index_variants"),
+    script:
+        "../scripts/index_variants.py"
+
+
+# A rule deletes its output before it runs, so there is none for a file that exists.
+for name, entry in config["external"].items():
+    if not Path(data_path(entry["path"])).exists():
+
+        rule:
+            name:
+                f"missing_{name}"
+            output:
+                data_path(entry["path"]),
+            log:
+                f"<results>/logs/missing_input/{name}.log",
+            localrule: True
+            conda:
+                "../envs/cpu.yaml"
+            params:
+                source=entry["source"],
+                code=code_digest("missing_input"),
+            script:
+                "../scripts/missing_input.py"

@@ -1,0 +1,108 @@
+# Sequence sets: windows and edits of every kind of sequence.
+
+
+rule reference_sequences:
+    input:
+        unpack(windows_of),
+        fasta=fasta,
+    output:
+        sequences="<results>/sequences/{set}.parquet",
+        skipped="<results>/sequences/{set}.skipped.tsv",
+    log:
+        "<results>/logs/reference_sequences/{set}.log",
+    benchmark:
+        "<results>/benchmarks/reference_sequences/{set}.jsonl"
+    wildcard_constraints:
+        set=names(sets_of_kind("reference")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=lookup("sequence_sets/{set}", within=config),
+        build=build,
+        code=code_digest("reference_sequences"),
+    script:
+        "../scripts/reference_sequences.py"
+
+
+rule variant_sequences:
+    input:
+        unpack(variants_of),
+        fasta=fasta,
+    output:
+        sequences="<results>/sequences/{set}.parquet",
+        contrasts="<results>/contrasts/{set}.parquet",
+        skipped="<results>/sequences/{set}.skipped.tsv",
+    log:
+        "<results>/logs/variant_sequences/{set}.log",
+    benchmark:
+        "<results>/benchmarks/variant_sequences/{set}.jsonl"
+    wildcard_constraints:
+        set=names(sets_of_kind("variants")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=lookup("sequence_sets/{set}", within=config),
+        build=build,
+        code=code_digest("variant_sequences"),
+    script:
+        "../scripts/variant_sequences.py"
+
+
+rule insertion_sequences:
+    input:
+        unpack(insertion_inputs),
+        fasta=fasta,
+    output:
+        sequences="<results>/sequences/{set}.parquet",
+        contrasts="<results>/contrasts/{set}.parquet",
+        skipped="<results>/sequences/{set}.skipped.tsv",
+    log:
+        "<results>/logs/insertion_sequences/{set}.log",
+    benchmark:
+        "<results>/benchmarks/insertion_sequences/{set}.jsonl"
+    wildcard_constraints:
+        set=names(sets_of_kind("insertions")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=lookup("sequence_sets/{set}", within=config),
+        build=build,
+        seed=config["seed"],
+        code=code_digest("insertion_sequences"),
+    script:
+        "../scripts/insertion_sequences.py"
+
+
+rule predicted_points:
+    input:
+        predictions=lambda wildcards: prediction_shards(
+            predicted_settings(wildcards)["ensemble"],
+            predicted_settings(wildcards)["set"],
+        ),
+        sequences=lambda wildcards: (
+            f"<results>/sequences/{predicted_settings(wildcards)['set']}.parquet"
+        ),
+    output:
+        "<results>/points/{points}.bed",
+    log:
+        "<results>/logs/predicted_points/{points}.log",
+    benchmark:
+        "<results>/benchmarks/predicted_points/{points}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=predicted_settings,
+        replicates=lambda wildcards: replicates(predicted_settings(wildcards)["ensemble"]),
+        code=code_digest("predicted_points"),
+    script:
+        "../scripts/predicted_points.py"

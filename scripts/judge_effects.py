@@ -1,0 +1,23 @@
+"""Judge the signs of effects: do replicates agree, and rightly?"""
+
+from seqtrust.effects import SCHEMA as EFFECTS
+from seqtrust.logs import log_to
+from seqtrust.models.checkpoint import read_card
+from seqtrust.sequence_set import read_sequence_set
+from seqtrust.sources.variants import CONTRASTS
+from seqtrust.tables import dump, read_table, write_table
+from seqtrust.verdicts import SCHEMA, judge_effects, regions_of
+
+with log_to(snakemake.log[0]):
+    settings = snakemake.params.settings
+    columns = judge_effects(
+        read_table(snakemake.input.effects, EFFECTS),
+        read_table(snakemake.input.contrasts, CONTRASTS),
+        read_sequence_set(snakemake.input.sequences),
+        regions_of(read_card(snakemake.input.card)),
+        settings["output"],
+        **settings["calls"]["signs"],
+    )
+    write_table(
+        snakemake.output[0], SCHEMA, columns, {"replicates": dump(snakemake.params.replicates)}
+    )

@@ -1,0 +1,1 @@
+"""How far can a genomic sequence-to-activity model be trusted?"""

@@ -1,0 +1,66 @@
+"""How well replicates predict measured tracks."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from seqtrust.effects import aligned_values, facts_of
+from seqtrust.genome import SPLITS, UNKNOWN_SPLIT, SplitRegions
+from seqtrust.predictions import Predictions
+from seqtrust.sequence_set import SequenceSet
+from seqtrust.targets import Targets
+from seqtrust.verdicts import measured_bins, splits_of
+
+ENSEMBLE = "ensemble"
+COLUMNS = ("track", "split", "replicate", "pearson_r", "bins")
+
+
+def correlation_table(
+    replicates: Mapping[str, Predictions],
+    sequences: SequenceSet,
+    targets: Targets,
+    regions: SplitRegions,
+    output: str,
+) -> pd.DataFrame:
+    """Pearson r over all bins of a split, per track and replicate.
+
+    The row `ensemble` is the mean over the replicates' predictions.
+
+    Args:
+        replicates: predictions per replicate.
+        sequences: windows without edits.
+        targets: measured tracks, by the names that the model's tracks have.
+        regions: data split of the replicates.
+        output: output without reduction.
+
+    Returns:
+        A row per track, split and replicate, with the number of bins; r is NaN where
+        predictions or targets are constant.
+    """
+    first = next(iter(replicates.values()))
+    spec = first.output(output)
+    ids = sequences.ids()
+    values = {name: aligned_values(p, spec, ids) for name, p in replicates.items()}
+    values[ENSEMBLE] = np.mean(np.stack(list(values.values())), axis=0, dtype=np.float32)
+    measured = measured_bins(sequences, targets, spec, facts_of(first).crop)
+    split_of = splits_of(sequences, regions)
+    splits = np.array([split_of[key] for key in ids])
+    rows = [
+        (name, split, replicate, pearson(predicted[mine, track], measured[mine, track]),
+         measured[mine, track].size)
+        for split in (*SPLITS, UNKNOWN_SPLIT)
+        if (mine := splits == split).any()
+        for track, name in enumerate(spec.track_names)
+        for replicate, predicted in values.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Pearson correlation in float64; NaN if either is constant."""
+    x, y = np.asarray(x, dtype=np.float64).ravel(), np.asarray(y, dtype=np.float64).ravel()
+    if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])

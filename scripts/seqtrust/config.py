@@ -1,0 +1,108 @@
+"""The config: its schema, its defaults, and messages that name the nearest valid key."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from seqtrust.errors import InputError, nearest_clause
+
+REFERENCES = {
+    "assembly": "assemblies",
+    "variant_file": "variant_files",
+    "points": "point_sets",
+    "set": "sequence_sets",
+    "ensemble": "ensembles",
+    "accuracy": "accuracy",
+    "verdict": "verdicts",
+}
+
+
+def load_schema(path: str | Path) -> dict[str, Any]:
+    """Read the JSON schema."""
+    return json.loads(Path(path).read_text())
+
+
+def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with defaults filled in.
+
+    Raises:
+        InputError: a key is unknown (the message names the nearest valid one), a value is of
+            the wrong kind, or a name refers to nothing; all faults are listed at once.
+    """
+    faults = [_message(error) for error in Draft202012Validator(schema).iter_errors(dict(config))]
+    if not faults:
+        filled = _filled(config, schema, schema)
+        faults = list(_dangling_names(filled))
+        if not faults:
+            return filled
+    raise InputError("the config has faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+
+def _message(error: ValidationError) -> str:
+    where = "/".join(str(part) for part in error.absolute_path) or "top level"
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(schema["properties"])
+        unknown = [key for key in error.instance if key not in known]
+        return "; ".join(
+            f"{where}: unknown key {key!r}{nearest_clause(key, known)}" for key in unknown
+        )
+    if error.validator == "propertyNames":
+        return f"{where}: {error.instance!r} is no valid name: use a-z, 0-9 and _"
+    if error.validator in ("minProperties", "maxProperties") and "properties" in schema:
+        kinds = ", ".join(schema["properties"])
+        found = ", ".join(instance) or "none"
+        return f"{where}: expected exactly one of {kinds}; found {found}"
+    if error.validator == "oneOf":
+        choices = ", ".join(choice["required"][0] for choice in schema["oneOf"])
+        return f"{where}: expected exactly one of {choices}"
+    return f"{where}: {error.message}"
+
+
+def _filled(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:
+    """A copy of `value` with the schema's defaults where a key is absent."""
+    while "$ref" in schema:
+        target: Any = root
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = target
+    if isinstance(value, Mapping):
+        properties = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        filled = {}
+        for key, item in value.items():
+            inner = properties.get(key, other if isinstance(other, Mapping) else {})
+            filled[key] = _filled(item, inner, root)
+        for key, inner in properties.items():
+            if key not in filled and "default" in inner:
+                filled[key] = _filled(inner["default"], inner, root)
+        return filled
+    if isinstance(value, list):
+        return [_filled(item, schema.get("items", {}), root) for item in value]
+    return value
+
+
+def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of names that refer to other parts of the config."""
+    for part, entries in config.items():
+        if isinstance(entries, Mapping):
+            for path, section, value in _references(entries, part):
+                known = list(config[section])
+                if value not in known:
+                    nearest = nearest_clause(value, known)
+                    yield f"{path}: there is no {value!r} under {section}{nearest}"
+
+
+def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:
+    if not isinstance(entry, Mapping):
+        return
+    for key, value in entry.items():
+        if key in REFERENCES and isinstance(value, str):
+            yield f"{path}/{key}", REFERENCES[key], value
+        elif key != "parameters":
+            yield from _references(value, f"{path}/{key}")

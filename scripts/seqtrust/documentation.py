@@ -1,0 +1,113 @@
+"""The generated parts of the docs: tables of the Parquet files and of the config's keys.
+
+python -m seqtrust.documentation docs
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seqtrust import effects, predictions, sequence_set, verdicts
+from seqtrust.config import load_schema
+from seqtrust.files import write_text
+from seqtrust.sources import variants
+from seqtrust.tables import TableSchema
+
+TABLES = (
+    sequence_set.SCHEMA,
+    variants.CONTRASTS,
+    predictions.SCHEMA,
+    effects.SCHEMA,
+    verdicts.SCHEMA,
+)
+NOTE = "<!-- made by `make docs`; do not edit -->\n\n"
+
+
+def tables_page() -> str:
+    """docs/tables.md."""
+    head = (
+        "# Tables\n\n"
+        "Paths are below `results/{run}/`. Every file is Parquet; its metadata hold the kind of "
+        "table (`seqtrust_table`) and the version of its schema (`schema_version`), and each "
+        "column its description and unit.\n\n"
+        "Positions are 0-based, intervals half-open, on the forward strand.\n"
+    )
+    return NOTE + head + "".join(_table_section(schema) for schema in TABLES)
+
+
+def _table_section(schema: TableSchema) -> str:
+    rows = "".join(
+        f"| `{column.name}` | {column.type} | {column.unit} | {'yes' if column.nullable else ''} "
+        f"| {column.description} |\n"
+        for column in schema.columns
+    )
+    return (
+        f"\n## {schema.name} (version {schema.version})\n\n`{schema.path}`\n\n"
+        f"{schema.description}\n\n"
+        f"| column | type | unit | may be empty | meaning |\n|---|---|---|---|---|\n{rows}"
+    )
+
+
+def config_page(schema: Mapping[str, Any]) -> str:
+    """docs/config-keys.md."""
+    head = "# Config keys\n\nA key that is not listed is an error, which names the nearest one.\n"
+    return NOTE + head + "".join(_sections("top level", schema, schema["$defs"]))
+
+
+def _sections(
+    title: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> Iterator[str]:
+    yield f"\n## {title}\n\n{schema.get('description', '')}\n\n"
+    yield "| key | kind | default | meaning |\n|---|---|---|---|\n"
+    yield from _rows(schema, definitions, "")
+    if title == "top level":
+        for name, inner in definitions.items():
+            yield from _sections(name, inner, definitions)
+
+
+def _rows(schema: Mapping[str, Any], definitions: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for key, inner in schema.get("properties", {}).items():
+        required = key in schema.get("required", ())
+        default = "required" if required else f"`{inner['default']}`" if "default" in inner else ""
+        yield f"| `{prefix}{key}` | {_kind(inner)} | {default} | {inner.get('description', '')} |\n"
+        yield from _rows(inner, definitions, f"{prefix}{key}/")
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name})"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_kind(part) for part in schema["anyOf"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    other = schema.get("additionalProperties")
+    if isinstance(other, Mapping) and "$ref" in other:
+        return f"name: {_kind(other)}"
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema['items'])}"
+    return str(schema.get("type", ""))
+
+
+def pages(config_schema: str | Path) -> dict[str, str]:
+    """File names and texts of all generated pages."""
+    return {
+        "tables.md": tables_page(),
+        "config-keys.md": config_page(load_schema(config_schema)),
+    }
+
+
+def main() -> None:
+    """Write the generated pages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    for name, text in pages("config/schemas/config.schema.json").items():
+        write_text(folder / name, text)
+
+
+if __name__ == "__main__":
+    main()

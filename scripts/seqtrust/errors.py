@@ -1,0 +1,18 @@
+"""The one exception for mistakes that a user can mend, and the help that its messages give."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """An input or a setting is wrong: the message says what, where and what to do."""
+
+
+def nearest_clause(name: str, known: Iterable[str], shown: int = 12) -> str:
+    """The end of a message about an unknown name: the nearest known one, or the known ones."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    more = ", ..." if len(names) > shown else ""
+    return f"; known: {', '.join(sorted(names)[:shown])}{more}" if names else "; none is known"

@@ -1,0 +1,105 @@
+"""Genes and other named points that windows are anchored at."""
+
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqtrust.errors import InputError
+from seqtrust.genome import Genome
+
+_GENE_ID = re.compile(r'gene_id "([^"]+)"')
+
+
+@dataclass(frozen=True)
+class Point:
+    """A named position with a strand: a TSS, a splice site, the middle of a peak.
+
+    Attributes:
+        name: unique name, such as a gene id.
+        contig: contig, as the FASTA spells it.
+        position: 0-based, forward strand.
+        strand: `+` or `-`.
+        score: larger is preferred where two points are equally near.
+        line: line of the file, from 1.
+    """
+
+    name: str
+    contig: str
+    position: int
+    strand: str
+    score: float = 0.0
+    line: int = 0
+
+
+def read_points(path: str | Path, genome: Genome) -> list[Point]:
+    """Read points from a GTF, a BED or a gene list; the file's name decides which.
+
+    - `.gtf`: features `gene`; the point is the TSS (start on plus, end on minus).
+    - `.bed`: six columns; the point is the first base in the direction of the strand, so that
+      a one-base interval is that base and a gene's interval gives its TSS.
+    - `.csv`: gene id, contig, TSS (1-based), symbol, strand, without a header, as in the gene
+      list of Huang et al. 2023.
+
+    Each may be gzipped.
+
+    Raises:
+        InputError: the file is missing, empty or of another form, a row lacks a strand, or a
+            name occurs twice.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"there is no file of points or genes at {path}")
+    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix
+    parsers = {".gtf": _from_gtf, ".bed": _from_bed, ".csv": _from_gene_list}
+    if suffix not in parsers:
+        raise InputError(f"{path}: expected a name that ends in .gtf, .bed or .csv (or .gz)")
+    points: dict[str, Point] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            point = parsers[suffix](line, number, genome)
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{path}, line {number}: not a {suffix} row ({error})") from error
+        if point is None:
+            continue
+        if point.strand not in ("+", "-"):
+            raise InputError(f"{path}, line {number}: strand {point.strand!r}, expected + or -")
+        if point.name in points:
+            first = points[point.name].line
+            raise InputError(f"{path}, line {number}: {point.name!r} is already on line {first}")
+        points[point.name] = point
+    if not points:
+        raise InputError(f"{path} holds no gene or point")
+    return list(points.values())
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        for line in file:
+            yield line.rstrip("\n")
+
+
+def _from_gtf(line: str, number: int, genome: Genome) -> Point | None:
+    contig, _, feature, start, end, _, strand, _, attributes = line.split("\t")
+    if feature != "gene":
+        return None
+    found = _GENE_ID.search(attributes)
+    if not found:
+        raise ValueError("no gene_id among the attributes")
+    tss = int(start) - 1 if strand == "+" else int(end) - 1
+    return Point(found[1], genome.resolve(contig), tss, strand, line=number)
+
+
+def _from_bed(line: str, number: int, genome: Genome) -> Point:
+    contig, start, end, name, score, strand = line.split("\t")[:6]
+    position = int(start) if strand == "+" else int(end) - 1
+    score_value = float(score) if score != "." else 0.0
+    return Point(name, genome.resolve(contig), position, strand, score_value, number)
+
+
+def _from_gene_list(line: str, number: int, genome: Genome) -> Point | None:
+    gene, contig, tss, _, strand = line.split(",")[:5]
+    return Point(gene, genome.resolve(contig), int(tss) - 1, strand, line=number)

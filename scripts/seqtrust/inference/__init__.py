@@ -1,0 +1,1 @@
+"""Inference: predictions of a sequence set by one replicate."""

@@ -1,0 +1,341 @@
+"""Predictions of a sequence set by one replicate: every distinct sequence once, in batches."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seqtrust.bases import Codes
+from seqtrust.errors import InputError
+from seqtrust.inference.augment import Pass, make_passes, mean_over_passes
+from seqtrust.models.architectures import did_you_mean
+from seqtrust.models.model import (
+    Facts,
+    Model,
+    evaluation,
+    exact_float32,
+    resolve_device,
+    torch_threads,
+)
+from seqtrust.predictions import OutputSpec, Predictions
+from seqtrust.sequence_set import SequenceSet, sequence_hash
+
+REDUCTIONS = ("none", "sum", "mean")
+OUTPUT_KEYS = ("tracks", "bins", "reduction")
+NOISE_SEQUENCES = 32
+_LOG_EVERY_SECONDS = 10.0
+
+Values = dict[str, npt.NDArray[np.float32]]
+
+
+def resolve_outputs(
+    outputs: Mapping[str, Mapping[str, Any]], facts: Facts, length: int
+) -> list[OutputSpec]:
+    """Turn an ensemble's `outputs:` into track and bin indices.
+
+    Args:
+        outputs: name of an output to its `tracks` (names, or "all"), `bins` ("all", "centre"
+            for the bin that holds index length // 2, or [first, stop) in bins) and
+            `reduction` over bins ("none", "sum", "mean"); left out they are all, all, none.
+        facts: of the model.
+        length: of the sequences, bp.
+
+    Raises:
+        InputError: no output, an unknown key, track or reduction, bins that do not exist, or a
+            length that the model does not take.
+    """
+    if not outputs:
+        raise InputError("no outputs are named: an ensemble needs at least one under outputs:")
+    return [_resolve_output(name, dict(config), facts, length) for name, config in outputs.items()]
+
+
+def output_reach(facts: Facts, output: OutputSpec, shifts: Sequence[int] = (0,)) -> tuple[int, int]:
+    """Half-open interval of a sequence, in its own 0-based coordinates, that an output can see.
+
+    What lies outside has an effect of exactly zero. With shifts it is the union over them.
+    """
+    start, stop = facts.reach(min(output.bins), max(output.bins))
+    return start - max(shifts), stop - min(shifts)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One batch of codes to the values of the outputs: the rule that all inference shares.
+
+    Attributes:
+        model: on the device of the batches, in evaluation mode.
+        outputs: what to keep.
+        passes: strands and shifts to average over.
+    """
+
+    model: Model
+    outputs: Sequence[OutputSpec]
+    passes: Sequence[Pass] = (Pass(),)
+
+    def __call__(self, codes: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Codes uint8 (N, L) to float64 (N, tracks, bins) per output; one bin where reduced."""
+        parts = mean_over_passes(
+            self.model,
+            codes,
+            self.passes,
+            self.model.facts.swapped_tracks(),
+            lambda predictions: [_keep(predictions, output) for output in self.outputs],
+        )
+        return {output.name: part for output, part in zip(self.outputs, parts, strict=True)}
+
+
+def predict(
+    model: Model,
+    sequences: SequenceSet,
+    outputs: Mapping[str, Mapping[str, Any]],
+    *,
+    reverse_complement: bool = False,
+    shifts: Sequence[int] = (0,),
+    batch_bases: int = 1_048_576,
+    threads: int = 1,
+    device: str = "cpu",
+) -> Predictions:
+    """Predict a sequence set.
+
+    Equal sequences are computed once. On the first batch some sequences are computed again in
+    other batches; the largest difference is the noise floor.
+
+    Args:
+        model: one replicate.
+        sequences: N sequences of one length.
+        outputs: what to keep; see `resolve_outputs`.
+        reverse_complement: average over both strands: bins are reversed back and tracks swapped
+            with those of the other strand.
+        shifts: average over these shifts, bp to the right; the bins are not shifted back.
+        batch_bases: bases per batch; a batch has at least one sequence.
+        threads: threads of torch.
+        device: "cpu", "cuda" or "auto" (a GPU where there is one).
+
+    Returns:
+        Values float32 (N, tracks, bins) per output, taken from double-precision means and
+        sums. The metadata count sequences and hold the model's facts and each output's reach.
+
+    Raises:
+        InputError: an empty set, a length that the model does not take, refused outputs or
+            shifts, no such device, or a prediction that is not finite.
+    """
+    codes = sequences.codes()
+    if not len(codes):
+        raise InputError("there is no sequence to predict: use fewer shards than windows")
+    if batch_bases < 1:
+        raise InputError(f"batch_bases is {batch_bases}, but must be positive")
+    length = codes.shape[1]
+    specs = resolve_outputs(outputs, model.facts, length)
+    predictor = Predictor(model, specs, make_passes(reverse_complement, shifts, length))
+    ids = sequences.ids()
+    distinct, place_of = deduplicate(codes)
+    with _ready(model, device, threads):
+        values, noise_floor = _predict_distinct(
+            predictor, codes, distinct, ids, max(1, batch_bases // length)
+        )
+    metadata = {
+        "n_sequences": len(codes),
+        "n_distinct": len(distinct),
+        "length": length,
+        "architecture": model.architecture,
+        "facts": model.facts.to_dict(),
+        "reach": {spec.name: output_reach(model.facts, spec, shifts) for spec in specs},
+        "reverse_complement": reverse_complement,
+        "shifts": list(shifts),
+        "batch_bases": batch_bases,
+        "threads": threads,
+        "device": resolve_device(device).type,
+        "torch_version": str(torch.__version__),
+    }
+    return Predictions(
+        ids,
+        {name: value[place_of] for name, value in values.items()},
+        specs,
+        noise_floor,
+        {
+            key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for key, value in metadata.items()
+        },
+    )
+
+
+def deduplicate(codes: Codes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Which rows of codes (N, L) are distinct.
+
+    Returns:
+        The index of the first row of each distinct sequence, in order, shape (D,); and for
+        every row which of them it equals, shape (N,).
+    """
+    number: dict[bytes, int] = {}
+    first: list[int] = []
+    place = np.empty(len(codes), dtype=np.intp)
+    for row, sequence in enumerate(codes):
+        place[row] = number.setdefault(sequence_hash(sequence), len(number))
+        if len(number) > len(first):
+            first.append(row)
+    return np.array(first, dtype=np.intp), place
+
+
+def _predict_distinct(
+    predictor: Predictor,
+    codes: Codes,
+    rows: npt.NDArray[np.intp],
+    ids: Sequence[str],
+    batch: int,
+) -> tuple[Values, dict[str, float]]:
+    values: Values = {
+        output.name: np.empty((len(rows), *output.shape), dtype=np.float32)
+        for output in predictor.outputs
+    }
+    noise_floor: dict[str, float] = {}
+    log = _Progress(len(rows))
+    for start in range(0, len(rows), batch):
+        chosen = rows[start : start + batch]
+        shown = torch.from_numpy(codes[chosen]).to(predictor.model.device)
+        predicted = predictor(shown)
+        for output in predictor.outputs:
+            block = predicted[output.name].to("cpu", torch.float32).numpy()
+            _refuse_not_finite(block, output, [ids[row] for row in chosen], predictor.model)
+            values[output.name][start : start + batch] = block
+        if start == 0:
+            noise_floor = _noise_floor(predictor, shown, predicted)
+        log.done(start + len(chosen))
+    return values, noise_floor
+
+
+def _noise_floor(
+    predictor: Predictor, codes: torch.Tensor, predicted: Mapping[str, torch.Tensor]
+) -> dict[str, float]:
+    """Largest difference when sequences are computed again in reverse order and other batches."""
+    count = min(len(codes), NOISE_SEQUENCES)
+    rows = torch.linspace(len(codes) - 1, 0, count).long().to(codes.device)
+    parts = rows.tensor_split([max(1, count // 3)]) if count > 1 else (rows.repeat(2),)
+    floor = {output.name: 0.0 for output in predictor.outputs}
+    for part in parts:
+        again = predictor(codes[part])
+        for name, values in again.items():
+            difference = (values - predicted[name][part]).abs().max()
+            floor[name] = max(floor[name], float(difference))
+    return floor
+
+
+def _keep(predictions: torch.Tensor, output: OutputSpec) -> torch.Tensor:
+    """The output's part of predictions (N, bins, tracks): float64 (N, tracks, bins)."""
+    device = predictions.device
+    kept = predictions.index_select(1, torch.tensor(output.bins, device=device))
+    kept = kept.index_select(2, torch.tensor(output.tracks, device=device))
+    kept = kept.transpose(1, 2).to(torch.float64)
+    if output.reduction == "none":
+        return kept
+    reduce = torch.sum if output.reduction == "sum" else torch.mean
+    return reduce(kept, dim=2, keepdim=True)
+
+
+def _refuse_not_finite(
+    block: npt.NDArray[np.float32], output: OutputSpec, ids: Sequence[str], model: Model
+) -> None:
+    bad = ~np.isfinite(block)
+    if not bad.any():
+        return
+    row, track, _ = (int(index[0]) for index in np.nonzero(bad))
+    origin = {key: model.record[key] for key in ("seed", "source_name") if key in model.record}
+    raise InputError(
+        f"sequence {ids[row]!r}: output {output.name!r}, track {output.track_names[track]!r}: the "
+        f"prediction is {block[bad][0]}, not a finite number. The replicate "
+        f"({origin or model.architecture}) is damaged or its training diverged: train or import "
+        "it again"
+    )
+
+
+def _resolve_output(name: str, config: dict[str, Any], facts: Facts, length: int) -> OutputSpec:
+    for key in config:
+        if key not in OUTPUT_KEYS:
+            raise InputError(f"output {name!r} has no key {key!r}{did_you_mean(key, OUTPUT_KEYS)}")
+    reduction = config.get("reduction", "none")
+    if reduction not in REDUCTIONS:
+        raise InputError(
+            f"output {name!r}: reduction {reduction!r} is not one of {', '.join(REDUCTIONS)}"
+        )
+    tracks = _resolve_tracks(name, config.get("tracks", "all"), facts)
+    return OutputSpec(
+        name,
+        tracks,
+        _resolve_bins(name, config.get("bins", "all"), facts, length),
+        reduction,
+        tuple(facts.tracks[index].name for index in tracks),
+    )
+
+
+def _resolve_tracks(name: str, wanted: str | Sequence[str], facts: Facts) -> tuple[int, ...]:
+    known = [track.name for track in facts.tracks]
+    if wanted == "all":
+        return tuple(range(len(known)))
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for track in names:
+        if track not in known:
+            raise InputError(
+                f"output {name!r}: the model has no track {track!r}{did_you_mean(track, known)}"
+            )
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"output {name!r}: tracks {names} must be one or more different ones")
+    return tuple(known.index(track) for track in names)
+
+
+def _resolve_bins(
+    name: str, wanted: str | Sequence[int], facts: Facts, length: int
+) -> tuple[int, ...]:
+    bins = facts.bins(length)
+    if wanted == "all":
+        return tuple(range(bins))
+    if wanted == "centre":
+        return ((length // 2 - facts.crop) // facts.bin_width,)
+    if isinstance(wanted, str) or len(wanted) != 2:
+        raise InputError(
+            f"output {name!r}: bins are {wanted!r}, expected all, centre or [first, stop]"
+        )
+    first, stop = wanted
+    if not 0 <= first < stop <= bins:
+        raise InputError(
+            f"output {name!r}: bins [{first}, {stop}) do not lie in [0, {bins}), the bins of "
+            f"sequences of {length} bp"
+        )
+    return tuple(range(first, stop))
+
+
+@contextmanager
+def _ready(model: Model, device: str, threads: int) -> Iterator[None]:
+    """The model on its device in evaluation mode, exact arithmetic; all as before afterwards."""
+    before = model.device
+    with torch_threads(threads), exact_float32(), evaluation(model.module):
+        try:
+            model.to(resolve_device(device))
+            with torch.inference_mode():
+                yield
+        finally:
+            model.to(before)
+
+
+class _Progress:
+    """Logs how far a run is, at most every ten seconds."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.began = self.logged = time.monotonic()
+
+    def done(self, count: int) -> None:
+        """Note that `count` sequences are done."""
+        now = time.monotonic()
+        if count < self.total and now - self.logged < _LOG_EVERY_SECONDS:
+            return
+        self.logged = now
+        left = (now - self.began) / count * (self.total - count)
+        logging.getLogger(__name__).info(
+            "%d of %d distinct sequences predicted, %.0f s left", count, self.total, left
+        )

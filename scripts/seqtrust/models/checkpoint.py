@@ -1,0 +1,244 @@
+"""Replicates on disk: safetensors with the model's card, and import of PyTorch state dicts."""
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqtrust.errors import InputError
+from seqtrust.files import sha256, whole_file
+from seqtrust.models.architectures import build_model
+from seqtrust.models.model import Facts, Model, Track
+
+SCHEMA_VERSION = 1
+_LFS_POINTER = b"version https://git-lfs"
+_PICKLES = (b"PK\x03\x04", b"\x80")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a replicate's file says about itself, beside the weights.
+
+    Attributes:
+        schema_version: of the card; grows when a field changes its meaning.
+        architecture: name in the registry of architectures.
+        parameters: all parameters of the architecture.
+        facts: `Facts.to_dict()`.
+        record: how the weights came about.
+    """
+
+    schema_version: int
+    architecture: str
+    parameters: dict[str, Any]
+    facts: dict[str, Any]
+    record: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("parameters", "facts", "record"):
+            if not isinstance(getattr(self, name), dict):
+                raise TypeError(f"{name} is {getattr(self, name)!r}, expected names with values")
+
+
+def save_replicate(path: str | Path, model: Model) -> None:
+    """Write a model whole; equal models give equal bytes.
+
+    Raises:
+        InputError: a weight is not finite, or the record holds more than plain types.
+    """
+    from safetensors.torch import save
+
+    tensors = {
+        name: tensor.detach().to("cpu").contiguous()
+        for name, tensor in model.module.state_dict().items()
+    }
+    _refuse_unfinished_weights(tensors, str(path))
+    card = Card(
+        SCHEMA_VERSION, model.architecture, model.parameters, model.facts.to_dict(), model.record
+    )
+    try:
+        text = json.dumps(asdict(card), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: the model's card is not plain JSON: {error}") from error
+    content = save(tensors, metadata={"card": text})
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_card(path: str | Path) -> Card:
+    """Read a replicate's card without its weights.
+
+    Raises:
+        InputError: the file is missing, no safetensors file, or has no card of this version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    _refuse_other_files(Path(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("card")
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{path} is not a whole safetensors file ({error}): train or import it again"
+        ) from error
+    if text is None:
+        raise InputError(f"{path} has no model card: it was not written by this workflow")
+    try:
+        card = Card(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its model card is damaged ({error})") from error
+    if card.schema_version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: its model card has version {card.schema_version}, expected "
+            f"{SCHEMA_VERSION}: train or import the replicate again"
+        )
+    return card
+
+
+def load_replicate(path: str | Path) -> Model:
+    """Read a model, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: what `read_card` refuses; tensors that are missing, unexpected,
+            of another shape or not finite; facts that the architecture contradicts.
+    """
+    from safetensors.torch import load_file
+
+    card = read_card(path)
+    try:
+        facts = Facts.from_dict(card.facts)
+        model = build_model(card.architecture, card.parameters, facts.tracks, facts.build)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if model.facts != facts:
+        raise InputError(f"{path}: {_first_difference(facts, model.facts)}")
+    _fill(model.module, load_file(path), str(path), card.architecture)
+    model.record = card.record
+    return model
+
+
+def import_replicate(
+    source: str | Path,
+    architecture: str,
+    parameters: Mapping[str, Any],
+    build: str,
+    tracks: Sequence[Track] = (),
+) -> Model:
+    """Make a model from a PyTorch state dict whose names are those of the architecture.
+
+    The file is read without running code that it may hold (`weights_only`). Its checksum
+    goes into the record.
+
+    Args:
+        source: file written by `torch.save(module.state_dict(), ...)`.
+        architecture: name in the registry of architectures.
+        parameters: those that differ from the architecture's defaults.
+        build: genome build of the training data.
+        tracks: the tracks; empty where the architecture brings its own.
+
+    Raises:
+        InputError: the file is missing, no state dict, or does not fit the architecture.
+    """
+    source = Path(source)
+    model = build_model(architecture, parameters, tracks, build)
+    _fill(model.module, _read_state(source), str(source), architecture)
+    model.record = {
+        "origin": "import",
+        "source_name": source.name,
+        "source_bytes": source.stat().st_size,
+        "source_sha256": sha256(source),
+    }
+    return model
+
+
+def _read_state(source: Path) -> dict[str, torch.Tensor]:
+    if _first_bytes(source).startswith(_LFS_POINTER):
+        raise InputError(_pointer_message(source))
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{source} is not a PyTorch state dict of tensors alone ({reason}). Files that "
+            "need code to be read are refused: save module.state_dict() with torch.save"
+        ) from error
+    if not isinstance(state, Mapping) or not all(
+        isinstance(value, torch.Tensor) for value in state.values()
+    ):
+        raise InputError(
+            f"{source} holds a {type(state).__name__}, expected names with tensors: "
+            "save module.state_dict() with torch.save"
+        )
+    return dict(state)
+
+
+def _refuse_other_files(path: Path) -> None:
+    beginning = _first_bytes(path)
+    if beginning.startswith(_LFS_POINTER):
+        raise InputError(_pointer_message(path))
+    if beginning.startswith(_PICKLES):
+        raise InputError(
+            f"{path} is a PyTorch pickle, expected safetensors: import it as a state dict"
+        )
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(64)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _pointer_message(path: Path) -> str:
+    return f"{path} is a Git LFS pointer, not weights: fetch the file itself with git lfs pull"
+
+
+def _fill(
+    module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: str, architecture: str
+) -> None:
+    expected = module.state_dict()
+    faults = [
+        *(f"missing {name}" for name in expected if name not in tensors),
+        *(f"unexpected {name}" for name in tensors if name not in expected),
+        *(
+            f"{name} is {_shape(tensors[name])}, expected {_shape(tensor)}"
+            for name, tensor in expected.items()
+            if name in tensors and tensors[name].shape != tensor.shape
+        ),
+    ]
+    if faults:
+        raise InputError(
+            f"{where} does not fit architecture {architecture!r} with its parameters: "
+            f"{_shortened(faults)}"
+        )
+    _refuse_unfinished_weights(tensors, where)
+    module.load_state_dict(tensors, strict=True)
+
+
+def _refuse_unfinished_weights(tensors: Mapping[str, torch.Tensor], where: str) -> None:
+    bad = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise InputError(f"{where}: NaN or infinite weights in {_shortened(bad)}")
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(str(size) for size in tensor.shape) or "a scalar"
+
+
+def _shortened(items: list[str], shown: int = 12) -> str:
+    rest = f" and {len(items) - shown} more" if len(items) > shown else ""
+    return "; ".join(items[:shown]) + rest
+
+
+def _first_difference(stored: Facts, built: Facts) -> str:
+    for name, value in built.to_dict().items():
+        if stored.to_dict()[name] != value:
+            return (
+                f"its card says {name} = {stored.to_dict()[name]}, but its architecture "
+                f"gives {value}: train or import the replicate again"
+            )
+    return "its card contradicts its architecture"

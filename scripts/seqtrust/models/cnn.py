@@ -1,0 +1,180 @@
+"""Architecture "cnn": a small convolutional network for the toy and for reporter assays.
+
+A motif layer, pooling between narrow convolutions down to the bin width, dilated residual
+convolutions across bins, and one linear read-out per bin. Every convolution pads to its own
+length, so any input of whole bins is allowed; nothing but convolutions and pooling moves
+information along the sequence, so the receptive field is exact. For one value per sequence, let
+the product of `pool` be the sequence's length.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from seqtrust.errors import InputError
+from seqtrust.models.model import Facts, Model, Track
+
+
+@dataclass(frozen=True)
+class CnnParameters:
+    """Parameters of architecture "cnn".
+
+    Attributes:
+        channels: of every hidden layer.
+        kernel: width of the motif layer in bp, odd.
+        pool: pooling widths; one convolution precedes each, their product is the bin width.
+        tower_kernel: width of the convolutions before the second and later poolings, odd.
+        dilations: of the residual convolutions across bins (width 3), in bins; may be empty.
+        dropout: probability after the residual convolutions and before the read-out.
+        activation: "relu", "gelu" or "exponential". The exponential serves the motif layer
+            alone (Koo et al. 2021), with ReLU above it.
+        output: "softplus" (counts), "sigmoid" (probability) or "identity" (log expression).
+    """
+
+    channels: int = 32
+    kernel: int = 15
+    pool: tuple[int, ...] = (8, 8)
+    tower_kernel: int = 5
+    dilations: tuple[int, ...] = (1, 2)
+    dropout: float = 0.1
+    activation: str = "exponential"
+    output: str = "softplus"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pool", tuple(self.pool))
+        object.__setattr__(self, "dilations", tuple(self.dilations))
+        if self.channels < 1 or not self.pool or min(self.pool + self.dilations) < 1:
+            raise InputError(
+                "cnn: channels, every pool and every dilation must be at least 1, "
+                "and there must be at least one pool"
+            )
+        for name in ("kernel", "tower_kernel"):
+            width = getattr(self, name)
+            if width < 1 or width % 2 == 0:
+                raise InputError(f"cnn: {name} is {width}, but must be odd and positive")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"cnn: dropout is {self.dropout}, but must be in [0, 1)")
+        for name, allowed in (("activation", _ACTIVATIONS), ("output", _OUTPUTS)):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise InputError(
+                    f"cnn: {name} is {value!r}, but must be one of {', '.join(allowed)}"
+                )
+
+    @property
+    def bin_width(self) -> int:
+        """Bp per predicted bin."""
+        return math.prod(self.pool)
+
+    @property
+    def receptive_field(self) -> int:
+        """Bp of input that one bin can see, from the layers' widths and strides."""
+        field, stride = 1, 1
+        for index, width in enumerate(self.pool):
+            field += ((self.kernel if index == 0 else self.tower_kernel) - 1) * stride
+            field += (width - 1) * stride
+            stride *= width
+        return field + sum(2 * dilation * stride for dilation in self.dilations)
+
+
+class Exponential(torch.nn.Module):
+    """exp(x), as a module so that attribution methods can hook it."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Elementwise exponential."""
+        return torch.exp(values)
+
+
+_ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "exponential": Exponential}
+_OUTPUTS = {
+    "softplus": (torch.nn.Softplus, "counts"),
+    "sigmoid": (torch.nn.Sigmoid, "probability"),
+    "identity": (torch.nn.Identity, "log_expression"),
+}
+
+
+class DilatedResidual(torch.nn.Module):
+    """Adds a dilated convolution of width 3 to its input."""
+
+    def __init__(self, channels: int, dilation: int, dropout: float, activation: str) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv1d(
+            channels, channels, 3, padding="same", dilation=dilation, bias=False
+        )
+        self.normalisation = torch.nn.BatchNorm1d(channels)
+        self.activation = _ACTIVATIONS[activation]()
+        self.dropout = torch.nn.Dropout(dropout)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """(N, channels, bins) to the same shape."""
+        change = self.activation(self.normalisation(self.convolution(values)))
+        return values + self.dropout(change)
+
+
+class Cnn(torch.nn.Module):
+    """One-hot (N, 4, L) to (N, L / bin width, tracks)."""
+
+    def __init__(self, parameters: CnnParameters, tracks: int) -> None:
+        super().__init__()
+        channels = parameters.channels
+        deep = "relu" if parameters.activation == "exponential" else parameters.activation
+        self.motifs = _convolve_and_pool(
+            4, channels, parameters.kernel, parameters.pool[0], parameters.activation
+        )
+        self.tower = torch.nn.Sequential(
+            *(
+                _convolve_and_pool(channels, channels, parameters.tower_kernel, width, deep)
+                for width in parameters.pool[1:]
+            )
+        )
+        self.across_bins = torch.nn.Sequential(
+            *(
+                DilatedResidual(channels, dilation, parameters.dropout, deep)
+                for dilation in parameters.dilations
+            )
+        )
+        self.dropout = torch.nn.Dropout(parameters.dropout)
+        self.read_out = torch.nn.Conv1d(channels, tracks, 1)
+        self.output = _OUTPUTS[parameters.output][0]()
+
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        """One-hot (N, 4, L) to (N, bins, tracks)."""
+        bins = self.across_bins(self.tower(self.motifs(sequences)))
+        return self.output(self.read_out(self.dropout(bins))).transpose(1, 2)
+
+
+def build(parameters: CnnParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:
+    """An untrained model with the given tracks."""
+    facts = Facts(
+        input_length=None,
+        bin_width=parameters.bin_width,
+        crop=0,
+        tracks=tracks,
+        receptive_field=parameters.receptive_field,
+        build=genome_build,
+        output_scale=_OUTPUTS[parameters.output][1],
+    )
+    return Model(Cnn(parameters, len(tracks)), facts, "cnn", plain_parameters(parameters))
+
+
+def plain_parameters(parameters: CnnParameters) -> dict[str, Any]:
+    """All parameters as plain types, lists for tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(parameters).items()
+    }
+
+
+def _convolve_and_pool(
+    channels_in: int, channels: int, kernel: int, width: int, activation: str
+) -> torch.nn.Sequential:
+    # Pooling comes first because the rest then costs `width` times less; for a rising
+    # activation the order makes no difference to what can be learned.
+    return torch.nn.Sequential(
+        torch.nn.Conv1d(channels_in, channels, kernel, padding="same", bias=False),
+        torch.nn.MaxPool1d(width),
+        torch.nn.BatchNorm1d(channels),
+        _ACTIVATIONS[activation](),
+    )

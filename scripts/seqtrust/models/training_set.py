@@ -1,0 +1,79 @@
+"""Replicates trained on a reference sequence set and measured tracks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from seqtrust.genome import SplitRegions
+from seqtrust.models.architectures import build_model
+from seqtrust.models.model import Model, Track
+from seqtrust.models.training import TRAIN, train
+from seqtrust.sequence_set import SequenceSet
+from seqtrust.targets import Targets
+
+UNUSED = "unused"
+_OWN_ARGUMENTS = (
+    "replicates",
+    "architecture",
+    "parameters",
+    "set",
+    "targets",
+    "splits",
+    "training_fraction",
+)
+
+
+def train_replicate(
+    sequences: SequenceSet,
+    targets: Targets,
+    regions: SplitRegions,
+    *,
+    seed: int,
+    threads: int,
+    device: str,
+    build: str,
+    settings: Mapping[str, Any],
+    progress: Callable[[str], None],
+) -> Model:
+    """Train one replicate; its record holds the regions of each data split.
+
+    Args:
+        sequences: windows without edits, on the grid of the targets' bins.
+        targets: measured tracks; all are predicted.
+        regions: train, validation and test.
+        seed: the only thing in which replicates differ.
+        threads: threads of torch.
+        device: `cpu` or `cuda`.
+        build: genome build of the sequences.
+        settings: the `train` entry of the config.
+        progress: gets a line per epoch.
+    """
+    tracks = [Track(name) for name in targets.tracks]
+    model = build_model(settings["architecture"], settings["parameters"], tracks, build)
+    windows = [sequences.windows[sequence.window] for sequence in sequences.sequences]
+    splits = [regions.split_of(w.contig, w.window.start, w.window.end) for w in windows]
+    train(
+        model,
+        sequences.codes(),
+        np.stack([targets.of_window(window, model.facts.crop) for window in windows]),
+        thinned(splits, settings["training_fraction"]),
+        seed=seed,
+        threads=threads,
+        device=device,
+        progress=progress,
+        **{name: value for name, value in settings.items() if name not in _OWN_ARGUMENTS},
+    )
+    model.record["regions"] = regions.rows()
+    model.record["training_fraction"] = settings["training_fraction"]
+    return model
+
+
+def thinned(splits: list[str], fraction: float) -> list[str]:
+    """Splits with evenly spread training windows left out, so that `fraction` of them stay."""
+    training = [row for row, split in enumerate(splits) if split == TRAIN]
+    kept = round(len(training) * fraction)
+    chosen = set(np.array(training)[np.linspace(0, len(training) - 1, kept).round().astype(int)])
+    return [
+        split if split != TRAIN or row in chosen else UNUSED for row, split in enumerate(splits)
+    ]

@@ -1,0 +1,1 @@
+"""Where sequence sets come from."""

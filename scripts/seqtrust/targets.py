@@ -1,0 +1,97 @@
+"""Measured tracks: a table of bins of equal width."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from seqtrust.errors import InputError
+from seqtrust.genome import Genome, resolve_contig
+from seqtrust.sequence_set import StoredWindow
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Measured tracks in bins of equal width from the start of every contig.
+
+    Attributes:
+        tracks: names, T of them.
+        bin_width: bp.
+        values: per contig float32 of shape (bins, T).
+    """
+
+    tracks: tuple[str, ...]
+    bin_width: int
+    values: dict[str, npt.NDArray[np.float32]]
+
+    def of_window(self, window: StoredWindow, crop: int = 0) -> npt.NDArray[np.float32]:
+        """Values of a window's bins in its orientation, shape (bins, T).
+
+        Args:
+            window: a window whose start, after `crop`, is a multiple of the bin width.
+            crop: bases at each end that the model does not predict.
+
+        Raises:
+            InputError: the window does not stand on the grid of bins, or lies outside it.
+        """
+        contig = resolve_contig(window.contig, self.values, "the table of targets")
+        start, end = window.window.start + crop, window.window.end - crop
+        first, last = start // self.bin_width, end // self.bin_width
+        if start % self.bin_width or end % self.bin_width:
+            raise InputError(
+                f"window {window.name!r} at {window.contig}:{start}-{end} does not stand on the "
+                f"grid of {self.bin_width}-bp bins of the targets; choose tiles whose start and "
+                "length are multiples of it"
+            )
+        if first < 0 or last > len(self.values[contig]):
+            raise InputError(
+                f"window {window.name!r} at {window.contig}:{start}-{end} reaches beyond the "
+                f"targets, which go from 0 to {len(self.values[contig]) * self.bin_width:,}"
+            )
+        values = self.values[contig][first:last]
+        return values if window.strand == "+" else values[::-1]
+
+
+def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
+    """Read a TSV of contig, start, end (0-based) and one column per track.
+
+    Raises:
+        InputError: the file is missing or empty, bins differ in width or leave gaps, or a value
+            is not a finite number; the message names the line.
+    """
+    if not Path(path).exists():
+        raise InputError(f"there is no table of targets at {path}")
+    table = pd.read_csv(path, sep="\t", dtype={"contig": str})
+    if list(table.columns[:3]) != ["contig", "start", "end"] or len(table.columns) < 4:
+        raise InputError(
+            f"{path}: expected the columns contig, start, end and at least one track; "
+            f"found: {', '.join(table.columns)}"
+        )
+    if table.empty:
+        raise InputError(f"{path} holds no bin")
+    numbers = list(table.columns[1:])
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+    width = table["end"].iloc[0] - table["start"].iloc[0]
+    if not width > 0:
+        raise InputError(f"{path}, line 2: expected a bin from 0 to its width")
+    width, tracks = int(width), tuple(table.columns[3:])
+    values: dict[str, npt.NDArray[np.float32]] = {}
+    for contig, rows in table.groupby("contig", sort=False):
+        expected = np.arange(len(rows)) * width
+        wrong = np.flatnonzero((rows["start"] != expected) | (rows["end"] != expected + width))
+        if wrong.size:
+            line = int(rows.index[wrong[0]]) + 2
+            raise InputError(
+                f"{path}, line {line}: bins of {contig!r} must follow each other from 0, "
+                f"{width} bp each"
+            )
+        block = rows[list(tracks)].to_numpy(dtype=np.float32)
+        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        if bad.size:
+            line = int(rows.index[bad[0]]) + 2
+            raise InputError(f"{path}, line {line}: a track has no finite value")
+        name = genome.resolve(str(contig)) if genome else str(contig)
+        values[name] = block
+    return Targets(tracks, width, values)

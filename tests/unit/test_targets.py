@@ -1,0 +1,88 @@
+"""Measured tracks: bins of windows against a loop, and tables that are refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqtrust.errors import InputError
+from seqtrust.sequence_set import StoredWindow
+from seqtrust.targets import Targets, read_targets
+
+WIDTH, BINS = 4, 30
+VALUES = np.random.default_rng(3).random((BINS, 2)).astype(np.float32)
+TARGETS = Targets(("a", "b"), WIDTH, {"chr1": VALUES})
+NOTHING = np.zeros(0, dtype=np.uint8)
+
+
+def window(start, length, strand="+", contig="chr1"):
+    return StoredWindow("w", "toy", contig, start, 0, length, strand, start, NOTHING)
+
+
+@given(st.integers(-3, BINS), st.integers(1, 6), st.integers(0, 2), st.sampled_from("+-"))
+def test_bins_of_a_window_against_a_loop(first, bins, crop_bins, strand):
+    """A crop moves both ends, and the minus strand turns the order of the bins."""
+    crop = crop_bins * WIDTH
+    asked = window(first * WIDTH - crop, bins * WIDTH + 2 * crop, strand, "1")
+    if first < 0 or first + bins > BINS:
+        with pytest.raises(InputError, match=r"window .w. at 1:.* reaches beyond the targets"):
+            TARGETS.of_window(asked, crop)
+        return
+    expected = [VALUES[number].tolist() for number in range(first, first + bins)]
+    found = TARGETS.of_window(asked, crop).tolist()
+    assert found == (expected if strand == "+" else expected[::-1])
+
+
+@pytest.mark.parametrize(("start", "length"), [(2, 8), (4, 10)])
+def test_a_window_off_the_grid_is_refused(start, length):
+    with pytest.raises(InputError, match=r"does not stand on the grid of 4-bp bins"):
+        TARGETS.of_window(window(start, length))
+
+
+def test_a_contig_without_targets_is_refused():
+    with pytest.raises(InputError, match="table of targets has no contig '2' or 'chr2'"):
+        TARGETS.of_window(window(0, 8, contig="chr2"))
+
+
+HEADER = "contig\tstart\tend\tplus\tminus\n"
+GOOD = HEADER + "1\t0\t4\t0.5\t1\n1\t4\t8\t2\t3\n20\t0\t4\t4\t5\n"
+
+
+def test_a_table_is_read_in_the_spelling_of_the_assembly(tmp_path, tiny_genome):
+    (tmp_path / "t.tsv").write_text(GOOD)
+    found = read_targets(tmp_path / "t.tsv", tiny_genome)
+    assert found.tracks == ("plus", "minus")
+    assert found.bin_width == 4
+    assert found.values["chr1"].tolist() == [[0.5, 1], [2, 3]]
+    assert found.values["20"].tolist() == [[4, 5]]
+    assert sorted(read_targets(tmp_path / "t.tsv").values) == ["1", "20"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("1\t4\t8", "1\t8\t12"), "line 3: bins of '1' must follow each other from 0"),
+        (GOOD.replace("1\t4\t8", "1\t4\t9"), "line 3: bins of '1' must follow each other"),
+        (GOOD.replace("20\t0\t4", "20\t4\t8"), "line 4: bins of '20' must follow each other"),
+        (GOOD.replace("2\t3", "2\tnan"), "line 3: a track has no finite value"),
+        (GOOD.replace("2\t3", "2\tinf"), "line 3: a track has no finite value"),
+        (GOOD.replace("2\t3", "2\t"), "line 3: a track has no finite value"),
+        (GOOD.replace("2\t3", "2\tthree"), "line 3: a track has no finite value"),
+        (GOOD.replace("contig", "chrom"), "found: chrom, start, end, plus, minus"),
+        ("contig\tstart\tend\n1\t0\t4\n", "at least one track"),
+        (GOOD.replace("1\t0\t4", "1\tzero\t4"), "line 2: expected a bin from 0"),
+        (GOOD.replace("1\t0\t4", "1\t0\t0"), "line 2: expected a bin from 0"),
+        (GOOD.replace("1\t4\t8", "1\tfour\t8"), "line 3: bins of '1' must follow"),
+        (HEADER, "holds no bin"),
+    ],
+)
+def test_bad_tables_are_refused_with_file_and_line(tmp_path, text, message):
+    (tmp_path / "t.tsv").write_text(text)
+    with pytest.raises(InputError, match=message) as refusal:
+        read_targets(tmp_path / "t.tsv")
+    assert str(tmp_path / "t.tsv") in str(refusal.value)
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.tsv"):
+        read_targets(tmp_path / "absent.tsv")

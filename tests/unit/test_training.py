@@ -1,0 +1,220 @@
+"""Training: repeatable from its seeds, better than chance on a planted motif, strict on input."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqtrust import bases
+from seqtrust.errors import InputError
+from seqtrust.models.architectures import build_model
+from seqtrust.models.checkpoint import load_replicate, save_replicate
+from seqtrust.models.model import Track
+from seqtrust.models.training import Seeds, initialise, pearson_per_track, train
+
+MOTIF = bases.encode("TGACTCAGC")
+WINDOWS, LENGTH, BIN = 60, 256, 16
+
+
+def planted(seed=0):
+    """Windows whose two tracks count a motif, on the forward and on the reverse strand."""
+    random = np.random.default_rng(seed)
+    codes = random.integers(0, 4, (WINDOWS, LENGTH)).astype(np.uint8)
+    targets = np.full((WINDOWS, LENGTH // BIN, 2), 0.2, dtype=np.float32)
+    for window in range(WINDOWS):
+        for at in random.choice(LENGTH // BIN, 6, replace=False):
+            strand = int(random.integers(2))
+            motif = bases.reverse_complement(MOTIF) if strand else MOTIF
+            codes[window, at * BIN + 3 : at * BIN + 3 + len(MOTIF)] = motif
+            targets[window, at, strand] += 4
+    splits = ["validation" if window % 5 == 0 else "train" for window in range(WINDOWS)]
+    return codes, targets, splits
+
+
+def network(dropout=0.1):
+    tracks = (Track("forward", "CAGE", 1), Track("reverse", "CAGE", 0))
+    parameters = {"channels": 8, "pool": [4, 4], "kernel": 11, "dropout": dropout}
+    return build_model("cnn", parameters | {"dilations": [1]}, tracks, "toy")
+
+
+def trained(seed=0, data=None, epochs=2, **settings):
+    model = network()
+    record = train(model, *(data or planted()), seed=seed, epochs=epochs, **settings)
+    return model, record
+
+
+def weights(model):
+    return torch.cat([tensor.flatten().double() for tensor in model.module.state_dict().values()])
+
+
+def test_equal_seeds_give_equal_weights_and_records():
+    first, second = trained(seed=3, max_shift=2), trained(seed=3, max_shift=2)
+    assert torch.equal(weights(first[0]), weights(second[0]))
+    assert first[1] == second[1]
+
+
+def test_another_seed_gives_other_weights():
+    assert not torch.equal(weights(trained(seed=3)[0]), weights(trained(seed=4)[0]))
+
+
+@pytest.mark.parametrize("name", ["initialisation", "order", "dropout", "augmentation"])
+def test_each_seed_matters_by_itself(name):
+    seeds = Seeds.derive(3)
+    other = Seeds(**(vars(seeds) | {name: 12345}))
+    first, again, changed = (trained(seed=one)[0] for one in (seeds, 3, other))
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(changed))
+
+
+def test_training_leaves_the_process_as_it_was():
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    model, _ = trained(threads=threads + 1)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert not model.module.training
+
+
+@pytest.mark.slow
+def test_a_planted_motif_is_learned_on_its_strand():
+    codes, targets, splits = planted()
+    model, record = trained(epochs=40, learning_rate=2e-2)
+    assert max(record.validation_r) > 0.8
+    held_out = np.array(splits) == "validation"
+    predicted = model.predict(codes[held_out]).numpy()
+    per_track = pearson_per_track(predicted, targets[held_out])
+    best = record.best_validation_r_per_track
+    assert per_track == pytest.approx([best["forward"], best["reverse"]])
+
+
+def test_the_best_epoch_is_kept():
+    codes, targets, splits = planted()
+    model, record = trained(epochs=6, learning_rate=5e-2)
+    assert record.validation_r[record.best_epoch - 1] == max(record.validation_r)
+    held_out = np.array(splits) == "validation"
+    scores = pearson_per_track(model.predict(codes[held_out]).numpy(), targets[held_out])
+    assert np.mean(np.nan_to_num(scores)) == pytest.approx(max(record.validation_r))
+
+
+def test_held_out_windows_do_not_shape_the_weights():
+    codes, targets, splits = planted()
+    with_test = (
+        np.concatenate([codes, codes[:4]]),
+        np.concatenate([targets, 9 * targets[:4]]),
+        [*splits, "test", "test", "unknown", "test"],
+    )
+    first, second = trained(), trained(data=with_test)
+    assert torch.equal(weights(first[0]), weights(second[0]))
+    assert second[1].windows == {"test": 3, "train": 48, "unknown": 1, "validation": 12}
+    assert first[1].data_sha256 != second[1].data_sha256
+
+
+def test_the_record_goes_with_the_model(tmp_path):
+    model, record = trained()
+    save_replicate(tmp_path / "r", model)
+    loaded = load_replicate(tmp_path / "r")
+    assert loaded.record == json.loads(json.dumps(record.to_dict()))
+    assert loaded.record["seed"] == 0
+    assert len(loaded.record["train_loss"]) == 2
+
+
+def test_fine_tuning_starts_from_the_given_weights():
+    model, _ = trained()
+    before = weights(model)
+    train(model, *planted(), seed=9, epochs=1, learning_rate=1e-12, keep_weights=True)
+    names = [name for name, _ in model.module.named_parameters()]
+    assert len(names) > 0
+    after = weights(model)
+    assert (after - before).abs().median() < 1e-9
+
+
+def test_progress_has_one_line_per_epoch_with_the_time_left():
+    lines = []
+    trained(epochs=3, progress=lines.append)
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all(line.endswith("s left") for line in lines)
+
+
+def test_mean_squared_error_trains_models_of_any_scale():
+    codes, targets, splits = planted()
+    model = build_model("cnn", {"pool": [16], "output": "identity"}, [Track("a")], "toy")
+    one_track = np.log(targets[..., :1])
+    train(model, codes, one_track, splits, seed=0, epochs=1, loss="mse")
+    with pytest.raises(InputError, match="needs a model that predicts counts"):
+        train(model, codes, targets[..., :1], splits, seed=0, epochs=1, loss="poisson")
+
+
+@pytest.mark.parametrize("empty", ["train", "validation"])
+def test_an_empty_split_is_refused(empty):
+    codes, targets, splits = planted()
+    renamed = ["test" if split == empty else split for split in splits]
+    with pytest.raises(InputError, match=f"no window has the split '{empty}'"):
+        trained(data=(codes, targets, renamed))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+def test_targets_that_the_loss_cannot_take_are_located(value):
+    codes, targets, splits = planted()
+    targets[7, 2, 1] = value
+    with pytest.raises(InputError, match=r"window 7 .* bin 2, track 'reverse'"):
+        trained(data=(codes, targets, splits))
+
+
+def test_a_loss_that_explodes_is_refused():
+    codes, targets, splits = planted()
+    with pytest.raises(InputError, match=r"loss became .* lower the learning rate"):
+        trained(data=(codes, targets * np.float32(5e37), splits), loss="mse")
+
+
+def test_arrays_that_do_not_belong_together_are_refused():
+    codes, targets, splits = planted()
+    for data in (
+        (codes, targets[:, 1:], splits),
+        (codes, targets[:-1], splits),
+        (codes, targets, splits[1:]),
+    ):
+        with pytest.raises(InputError, match="do not belong to 60 windows of 256 bp"):
+            trained(data=data)
+    constant = targets.copy()
+    constant[np.array(splits) == "validation"] = 1
+    with pytest.raises(InputError, match="no track varies"):
+        trained(data=(codes, constant, splits))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"epochs": 0}, {"batch_size": 0}, {"loss": "huber"}, {"max_shift": -1}, {"max_shift": 256}],
+)
+def test_settings_that_cannot_work_are_refused(settings):
+    with pytest.raises(InputError, match=next(iter(settings))):
+        trained(**settings)
+
+
+def test_initialise_draws_from_its_seed_alone():
+    first, second = network(), network()
+    initialise(first.module, 1)
+    initialise(second.module, 2)
+    assert not torch.equal(weights(first), weights(second))
+    initialise(second.module, 1)
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_initialise_overlooks_no_layer():
+    layer = torch.nn.Module()
+    layer.scale = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="'0' has weights but no reset_parameters"):
+        initialise(torch.nn.Sequential(layer), 1)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_pearson_equals_numpy_and_is_nan_for_constants(seed):
+    random = np.random.default_rng(seed)
+    predicted = random.normal(size=(3, 5, 2)).astype(np.float32)
+    target = random.normal(size=(3, 5, 2)).astype(np.float32)
+    target[..., 1] = 2
+    first, second = pearson_per_track(predicted, target)
+    expected = np.corrcoef(predicted[..., 0].ravel(), target[..., 0].ravel())[0, 1]
+    assert first == pytest.approx(expected)
+    assert np.isnan(second)

@@ -1,0 +1,1 @@
+"""Snakemake runs in copies of the project."""
