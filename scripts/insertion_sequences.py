@@ -33,7 +33,7 @@ with log_to(snakemake.log[0]) as log:
         read_truth(truth) if truth else None,
     )
     content = collection.content(backgrounds, arrangements, source, settings["beyond_contig"])
-    metadata = genome.provenance() | {"seed": str(snakemake.params.seed)}
+    metadata = genome.provenance(settings["length"]) | {"seed": str(snakemake.params.seed)}
     count = write_sequence_set(snakemake.output.sequences, content, metadata)
     write_contrasts(snakemake.output.contrasts, collection.contrasts)
     write_skipped(snakemake.output.skipped, collection.skipped)

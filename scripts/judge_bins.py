@@ -1,7 +1,7 @@
 """Judge the bins of reference sequences: do replicates agree, and rightly?"""
 
 from seqtrust.logs import log_to
-from seqtrust.models.checkpoint import read_card
+from seqtrust.models.card import read_card
 from seqtrust.predictions import read_replicates
 from seqtrust.sequence_set import read_sequence_set
 from seqtrust.tables import dump, write_table

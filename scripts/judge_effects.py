@@ -2,7 +2,7 @@
 
 from seqtrust.effects import SCHEMA as EFFECTS
 from seqtrust.logs import log_to
-from seqtrust.models.checkpoint import read_card
+from seqtrust.models.card import read_card
 from seqtrust.sequence_set import read_sequence_set
 from seqtrust.sources.variants import CONTRASTS
 from seqtrust.tables import dump, read_table, write_table

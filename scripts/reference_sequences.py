@@ -14,6 +14,8 @@ with log_to(snakemake.log[0]) as log:
     windows = named_windows(genome, kind, choice, source, settings["length"])
     skipped: list[Skipped] = []
     content = reference_sequences(genome, windows, source, settings["beyond_contig"], skipped)
-    count = write_sequence_set(snakemake.output.sequences, content, genome.provenance())
+    count = write_sequence_set(
+        snakemake.output.sequences, content, genome.provenance(settings["length"])
+    )
     write_skipped(snakemake.output.skipped, skipped)
     log.info("%d sequences; skipped: %s", count, count_reasons(skipped))

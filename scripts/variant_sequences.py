@@ -25,7 +25,9 @@ with log_to(snakemake.log[0]) as log:
         content = collection.around_points(pairs, anchor.get("index"))
     else:
         content = collection.around_variants(variants)
-    count = write_sequence_set(snakemake.output.sequences, content, genome.provenance())
+    count = write_sequence_set(
+        snakemake.output.sequences, content, genome.provenance(settings["length"])
+    )
     write_contrasts(snakemake.output.contrasts, collection.contrasts)
     write_skipped(snakemake.output.skipped, with_lines(collection.skipped))
     log.info("%d variants, %d sequences", len(variants), count)

@@ -52,7 +52,7 @@ def _message(error: ValidationError) -> str:
         return "; ".join(
             f"{where}: unknown key {key!r}{nearest_clause(key, known)}" for key in unknown
         )
-    if error.validator == "propertyNames":
+    if "propertyNames" in error.schema_path and error.validator == "pattern":
         return f"{where}: {error.instance!r} is no valid name: use a-z, 0-9 and _"
     if error.validator in ("minProperties", "maxProperties") and "properties" in schema:
         kinds = ", ".join(schema["properties"])

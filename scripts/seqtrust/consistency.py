@@ -1,7 +1,7 @@
 """Consistency: class fractions with intervals, the levels they stand beside, headline numbers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple
 from typing import Any
 
@@ -76,10 +76,7 @@ def class_fractions(verdicts: pd.DataFrame, verdict: str, kind: str, seed: int) 
         if undecided.all():
             continue
         judged = _Judged(units[~undecided])
-        names = (
-            (CORRECT, INCONSISTENT, INCORRECT) if judged.has_truth else (UNANIMOUS, INCONSISTENT)
-        )
-        for name in names:
+        for name in judged.classes:
             count = int((judged.table["class"] == name).sum())
             rows.append((*place, OBSERVED, name, *_with_interval(count, len(judged.table))))
         whole = _Judged(_decided(verdicts, split))
@@ -105,13 +102,24 @@ def _subsets(verdicts: pd.DataFrame, kind: str) -> Iterator[tuple[str, str, pd.D
     elif verdicts["stratum"].nunique() > 1:
         strata = {str(stratum): rows for stratum, rows in verdicts.groupby("stratum")}
         parts |= {name: strata[name] for name in sorted(strata, key=_first_number)}
-    for subset, rows in parts.items():
+    for subset, rows in _by_truth(parts):
         present = [s for s in (*SPLITS, UNKNOWN_SPLIT) if (rows["split"] == s).any()]
         if len(rows):
             yield subset, "all", rows
         if len(present) > 1:
             for split in present:
                 yield subset, split, rows[rows["split"] == split]
+
+
+def _by_truth(parts: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Units with and without a truth apart, where a part has both: they have other classes."""
+    for subset, rows in parts.items():
+        known = rows["truth"].notna()
+        if known.any() and not known.all():
+            yield subset, rows[known]
+            yield f"{subset}, no truth", rows[~known]
+        else:
+            yield subset, rows
 
 
 def _first_number(stratum: str) -> tuple[bool, int]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from seqtrust.errors import InputError
-from seqtrust.models.model import Facts
+from seqtrust.models.facts import Facts
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.tables import Column, TableSchema

@@ -152,9 +152,9 @@ class Genome:
         """Whether a window lies inside its contig."""
         return window.start >= 0 and window.end <= self.contigs[window.contig]
 
-    def provenance(self) -> dict[str, str]:
-        """Where bases come from, as metadata of the tables made from them."""
-        return {"assembly": self.assembly, "build": self.build}
+    def provenance(self, length: int) -> dict[str, str]:
+        """Where bases come from and how long sequences are, as metadata of a sequence set."""
+        return {"assembly": self.assembly, "build": self.build, "length": str(length)}
 
     def description(self) -> dict[str, Any]:
         """Name, build, checksum and contig lengths, for provenance."""

@@ -18,6 +18,7 @@ TOY_NOTES = (
     "the workflow recovers what was put in, not that the claim holds for real models.",
 )
 
+_SPLITS = ("test", UNKNOWN_SPLIT, "validation", "train")
 _STATISTICS = {
     "single_replicate_accuracy": "right, single replicate",
     "accuracy_if_unanimous": "right, if replicates are unanimous",
@@ -33,8 +34,8 @@ def from_planted(planted: pd.DataFrame) -> pd.DataFrame:
 
 def from_accuracy(accuracy: pd.DataFrame) -> pd.DataFrame:
     """Correlation of the ensemble with each track, on test loci if any are known."""
-    splits = set(accuracy["split"])
-    split = "test" if "test" in splits else UNKNOWN_SPLIT if UNKNOWN_SPLIT in splits else "train"
+    present = set(accuracy["split"])
+    split = next((name for name in _SPLITS if name in present), _SPLITS[0])
     rows = []
     for track, mine in accuracy[accuracy["split"] == split].groupby("track", sort=False):
         single = mine[mine["replicate"] != ENSEMBLE]["pearson_r"]
@@ -75,7 +76,8 @@ def from_verdict(label: str, fractions: pd.DataFrame, statistics: pd.DataFrame) 
 
 def headline_table(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """All headlines of a run."""
-    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(COLUMNS))
 
 
 def line(row: Mapping[str, Any]) -> str:

@@ -130,6 +130,8 @@ class SequenceSet:
     def codes(self) -> Codes:
         """Base codes of all sequences, shape (N, L).
 
+        Without a sequence, as in a shard that got no window, L comes from the metadata.
+
         Raises:
             InputError: the sequences differ in length.
         """
@@ -137,7 +139,8 @@ class SequenceSet:
         if len(lengths) > 1:
             raise InputError(f"sequences of one set need one length; found {sorted(lengths)} bp")
         rows = [self.windows[s.window].sequence(s.edits) for s in self.sequences]
-        return np.stack(rows) if rows else np.empty((0, 0), dtype=np.uint8)
+        length = int(self.metadata.get("length", 0))
+        return np.stack(rows) if rows else np.empty((0, length), dtype=np.uint8)
 
 
 def store_window(

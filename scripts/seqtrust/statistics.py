@@ -1,5 +1,6 @@
 """Intervals and resampling that several analyses share."""
 
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
@@ -44,5 +45,8 @@ def locus_bootstrap(
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(per_locus), np.full(len(per_locus), 1 / len(per_locus)), rounds)
     values = statistic(draws.astype(np.float64) @ per_locus)
-    low, high = np.nanpercentile(values, [2.5, 97.5], axis=0)
+    # a statistic without a denominator is NaN in every round, and its interval is NaN
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanpercentile(values, [2.5, 97.5], axis=0)
     return low, high

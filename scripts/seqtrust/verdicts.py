@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control, poisson
 from seqtrust.effects import aligned_values, facts_of
 from seqtrust.errors import InputError
 from seqtrust.genome import SPLITS, UNKNOWN_SPLIT, SplitRegions
-from seqtrust.models.checkpoint import Card
+from seqtrust.models.card import Card
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.reference_levels import Calls, Floats, unanimous_call
 from seqtrust.sequence_set import SequenceSet

@@ -11,7 +11,7 @@ from scipy.stats import pearsonr
 
 from seqtrust.accuracy import COLUMNS, ENSEMBLE, correlation_table, pearson
 from seqtrust.genome import SplitRegions
-from seqtrust.models.model import Facts, Track
+from seqtrust.models.facts import Facts, Track
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.tables import dump

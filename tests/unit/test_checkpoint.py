@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
-from seqtrust.models.checkpoint import import_replicate, load_replicate, read_card, save_replicate
-from seqtrust.models.model import Track
+from seqtrust.models.card import read_card
+from seqtrust.models.checkpoint import import_replicate, load_replicate, save_replicate
+from seqtrust.models.facts import Track
 from seqtrust.models.training import initialise
 
 TRACKS = (Track("plus", "CAGE", 1), Track("minus", "CAGE", 0), Track("open", "DNase"))

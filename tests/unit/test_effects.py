@@ -20,7 +20,7 @@ from seqtrust.effects import (
     reaches,
 )
 from seqtrust.errors import InputError
-from seqtrust.models.model import Facts, Track
+from seqtrust.models.facts import Facts, Track
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.tables import read_table, write_table

@@ -11,7 +11,7 @@ from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models import model as ops
 from seqtrust.models.architectures import build_model
-from seqtrust.models.model import Facts, Track
+from seqtrust.models.facts import Facts, Track
 
 CODES = arrays(
     np.uint8, st.tuples(st.integers(1, 4), st.integers(1, 40)), elements=st.integers(0, 4)

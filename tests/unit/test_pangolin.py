@@ -10,7 +10,7 @@ from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import import_replicate, load_replicate, save_replicate
-from seqtrust.models.model import Track
+from seqtrust.models.facts import Track
 from seqtrust.models.pangolin import HEADS
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -21,7 +21,8 @@ from seqtrust.inference.predict import (
     resolve_outputs,
 )
 from seqtrust.models.architectures import build_model
-from seqtrust.models.model import Facts, Model, Track
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.model import Model
 from seqtrust.models.training import initialise
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 
@@ -281,8 +282,18 @@ def test_outputs_that_do_not_exist_are_refused(outputs, message):
 def test_lengths_that_the_model_does_not_take_are_refused():
     with pytest.raises(InputError, match="whole bins of 8 bp"):
         predict(MODEL, sequence_set(np.zeros((1, 63), dtype=np.uint8)), OUTPUTS)
-    with pytest.raises(InputError, match="fewer shards"):
-        predict(MODEL, SequenceSet([], []), OUTPUTS)
+    with pytest.raises(InputError, match="nor a length"):
+        predict(MODEL, SequenceSet([], [], {}), OUTPUTS)
+
+
+def test_a_shard_without_windows_has_no_predictions():
+    made = predict(MODEL, SequenceSet([], [], {"length": str(LENGTH)}), OUTPUTS)
+    full = predict(MODEL, sequence_set(np.zeros((1, LENGTH), dtype=np.uint8)), OUTPUTS)
+    assert made.sequence_ids == []
+    assert made.outputs == full.outputs
+    assert {name: values.shape for name, values in made.values.items()} == {
+        name: (0, *values.shape[1:]) for name, values in full.values.items()
+    }
 
 
 @pytest.mark.parametrize("shifts", [(), (1, 1), (64,), (0, -64)])

@@ -12,7 +12,7 @@ from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, save_replicate
-from seqtrust.models.model import Track
+from seqtrust.models.facts import Track
 from seqtrust.models.training import Seeds, initialise, pearson_per_track, train
 
 MOTIF = bases.encode("TGACTCAGC")

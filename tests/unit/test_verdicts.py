@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from seqtrust.errors import InputError
 from seqtrust.genome import SplitRegions
-from seqtrust.models.checkpoint import Card
-from seqtrust.models.model import Facts, Track
+from seqtrust.models.card import Card
+from seqtrust.models.facts import Facts, Track
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.tables import dump, read_table, write_table

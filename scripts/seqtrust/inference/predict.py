@@ -13,11 +13,10 @@ import numpy.typing as npt
 import torch
 
 from seqtrust.bases import Codes
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, nearest_clause
 from seqtrust.inference.augment import Pass, make_passes, mean_over_passes
-from seqtrust.models.architectures import did_you_mean
+from seqtrust.models.facts import Facts
 from seqtrust.models.model import (
-    Facts,
     Model,
     evaluation,
     exact_float32,
@@ -127,8 +126,8 @@ def predict(
             shifts, no such device, or a prediction that is not finite.
     """
     codes = sequences.codes()
-    if not len(codes):
-        raise InputError("there is no sequence to predict: use fewer shards than windows")
+    if not codes.size and "length" not in sequences.metadata:
+        raise InputError("there is no sequence to predict, nor a length of one in the metadata")
     if batch_bases < 1:
         raise InputError(f"batch_bases is {batch_bases}, but must be positive")
     length = codes.shape[1]
@@ -194,7 +193,7 @@ def _predict_distinct(
         output.name: np.empty((len(rows), *output.shape), dtype=np.float32)
         for output in predictor.outputs
     }
-    noise_floor: dict[str, float] = {}
+    noise_floor = {output.name: 0.0 for output in predictor.outputs}
     log = _Progress(len(rows))
     for start in range(0, len(rows), batch):
         chosen = rows[start : start + batch]
@@ -257,7 +256,9 @@ def _refuse_not_finite(
 def _resolve_output(name: str, config: dict[str, Any], facts: Facts, length: int) -> OutputSpec:
     for key in config:
         if key not in OUTPUT_KEYS:
-            raise InputError(f"output {name!r} has no key {key!r}{did_you_mean(key, OUTPUT_KEYS)}")
+            raise InputError(
+                f"output {name!r} has no key {key!r}{nearest_clause(key, OUTPUT_KEYS)}"
+            )
     reduction = config.get("reduction", "none")
     if reduction not in REDUCTIONS:
         raise InputError(
@@ -281,7 +282,7 @@ def _resolve_tracks(name: str, wanted: str | Sequence[str], facts: Facts) -> tup
     for track in names:
         if track not in known:
             raise InputError(
-                f"output {name!r}: the model has no track {track!r}{did_you_mean(track, known)}"
+                f"output {name!r}: the model has no track {track!r}{nearest_clause(track, known)}"
             )
     if not names or len(set(names)) < len(names):
         raise InputError(f"output {name!r}: tracks {names} must be one or more different ones")

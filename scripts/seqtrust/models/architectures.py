@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, nearest_clause
 from seqtrust.models import cnn, pangolin
-from seqtrust.models.model import Model, Track
+from seqtrust.models.facts import Track
+from seqtrust.models.model import Model
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def build_model(
     """
     if architecture not in ARCHITECTURES:
         raise InputError(
-            f"architecture {architecture!r} is unknown{did_you_mean(architecture, ARCHITECTURES)}"
+            f"architecture {architecture!r} is unknown{nearest_clause(architecture, ARCHITECTURES)}"
         )
     family = ARCHITECTURES[architecture]
     allowed = [parameter.name for parameter in fields(family.parameters)]
@@ -58,7 +58,7 @@ def build_model(
         if name not in allowed:
             raise InputError(
                 f"architecture {architecture!r} has no parameter {name!r}"
-                f"{did_you_mean(name, allowed)}"
+                f"{nearest_clause(name, allowed)}"
             )
     try:
         settings = family.parameters(**parameters)
@@ -69,11 +69,3 @@ def build_model(
         model = family.build(settings, tuple(tracks), build)
     model.module.eval()
     return model
-
-
-def did_you_mean(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-    """The end of an error message: the nearest known name, or all of them."""
-    nearest = get_close_matches(name, list(known), n=1)
-    if nearest:
-        return f": did you mean {nearest[0]!r}?"
-    return f": known are {', '.join(known)}" if known else ": none is known"

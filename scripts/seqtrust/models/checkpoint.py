@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +12,9 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.files import sha256, whole_file
 from seqtrust.models.architectures import build_model
-from seqtrust.models.model import Facts, Model, Track
-
-SCHEMA_VERSION = 1
-_LFS_POINTER = b"version https://git-lfs"
-_PICKLES = (b"PK\x03\x04", b"\x80")
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a replicate's file says about itself, beside the weights.
-
-    Attributes:
-        schema_version: of the card; grows when a field changes its meaning.
-        architecture: name in the registry of architectures.
-        parameters: all parameters of the architecture.
-        facts: `Facts.to_dict()`.
-        record: how the weights came about.
-    """
-
-    schema_version: int
-    architecture: str
-    parameters: dict[str, Any]
-    facts: dict[str, Any]
-    record: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        for name in ("parameters", "facts", "record"):
-            if not isinstance(getattr(self, name), dict):
-                raise TypeError(f"{name} is {getattr(self, name)!r}, expected names with values")
+from seqtrust.models.card import SCHEMA_VERSION, Card, first_bytes, read_card
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.model import Model
 
 
 def save_replicate(path: str | Path, model: Model) -> None:
@@ -66,36 +40,6 @@ def save_replicate(path: str | Path, model: Model) -> None:
     content = save(tensors, metadata={"card": text})
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
-
-
-def read_card(path: str | Path) -> Card:
-    """Read a replicate's card without its weights.
-
-    Raises:
-        InputError: the file is missing, no safetensors file, or has no card of this version.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    _refuse_other_files(Path(path))
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("card")
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"{path} is not a whole safetensors file ({error}): train or import it again"
-        ) from error
-    if text is None:
-        raise InputError(f"{path} has no model card: it was not written by this workflow")
-    try:
-        card = Card(**json.loads(text))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its model card is damaged ({error})") from error
-    if card.schema_version != SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: its model card has version {card.schema_version}, expected "
-            f"{SCHEMA_VERSION}: train or import the replicate again"
-        )
-    return card
 
 
 def load_replicate(path: str | Path) -> Model:
@@ -155,8 +99,7 @@ def import_replicate(
 
 
 def _read_state(source: Path) -> dict[str, torch.Tensor]:
-    if _first_bytes(source).startswith(_LFS_POINTER):
-        raise InputError(_pointer_message(source))
+    first_bytes(source)
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -173,28 +116,6 @@ def _read_state(source: Path) -> dict[str, torch.Tensor]:
             "save module.state_dict() with torch.save"
         )
     return dict(state)
-
-
-def _refuse_other_files(path: Path) -> None:
-    beginning = _first_bytes(path)
-    if beginning.startswith(_LFS_POINTER):
-        raise InputError(_pointer_message(path))
-    if beginning.startswith(_PICKLES):
-        raise InputError(
-            f"{path} is a PyTorch pickle, expected safetensors: import it as a state dict"
-        )
-
-
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(64)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _pointer_message(path: Path) -> str:
-    return f"{path} is a Git LFS pointer, not weights: fetch the file itself with git lfs pull"
 
 
 def _fill(

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from seqtrust.errors import InputError
-from seqtrust.models.model import Facts, Model, Track
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.model import Model
 
 
 @dataclass(frozen=True)

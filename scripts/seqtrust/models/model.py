@@ -2,129 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from seqtrust.bases import LETTERS, UNKNOWN, Codes
 from seqtrust.errors import InputError
-
-OUTPUT_SCALES = ("counts", "probability", "log_expression")
-
-
-@dataclass(frozen=True)
-class Track:
-    """One predicted track.
-
-    Attributes:
-        name: unique within its model.
-        assay: what was measured, free text.
-        reverse_complement_index: index of the track that holds the other strand;
-            None means the track itself (an unstranded assay).
-    """
-
-    name: str
-    assay: str = ""
-    reverse_complement_index: int | None = None
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a user of a model must know, and cannot read from its weights.
-
-    Attributes:
-        input_length: bp, or None where any length that fills whole bins is allowed.
-        bin_width: bp per predicted bin.
-        crop: bp at each end of the input that get no prediction.
-        tracks: the predicted tracks, in the order of the network's last axis.
-        receptive_field: bp of input that one bin can see, its own bases included.
-        build: genome build of the training data, "" where it has none.
-        output_scale: "counts", "probability" or "log_expression".
-        alphabet: order of the four input channels.
-    """
-
-    input_length: int | None
-    bin_width: int
-    crop: int
-    tracks: tuple[Track, ...]
-    receptive_field: int
-    build: str
-    output_scale: str
-    alphabet: str = "ACGT"
-
-    def __post_init__(self) -> None:
-        _refuse_bad_numbers(self)
-        _refuse_bad_tracks(self.tracks)
-        if self.output_scale not in OUTPUT_SCALES:
-            raise InputError(
-                f"output scale {self.output_scale!r} is not one of {', '.join(OUTPUT_SCALES)}"
-            )
-        if sorted(self.alphabet) != sorted("ACGT"):
-            raise InputError(f"alphabet {self.alphabet!r} is not an order of A, C, G and T")
-
-    def bins(self, length: int) -> int:
-        """Number of bins predicted for an input of `length` bp.
-
-        Raises:
-            InputError: the model takes no input of this length.
-        """
-        if self.input_length is not None and length != self.input_length:
-            raise InputError(
-                f"sequences of {length} bp, but the model takes {self.input_length} bp: "
-                "make the sequence set with that length"
-            )
-        if length <= 2 * self.crop:
-            raise InputError(
-                f"sequences of {length} bp, but the model leaves {self.crop} bp at each end "
-                f"without a prediction: use more than {2 * self.crop} bp"
-            )
-        bins, rest = divmod(length - 2 * self.crop, self.bin_width)
-        if rest:
-            raise InputError(
-                f"sequences of {length} bp do not fill whole bins of {self.bin_width} bp "
-                f"({rest} bp over): use {length - rest} or {length - rest + self.bin_width} bp"
-            )
-        return bins
-
-    def reach(self, first_bin: int, last_bin: int) -> tuple[int, int]:
-        """Input interval that bins `first_bin` to `last_bin` (inclusive) can see.
-
-        Half-open, in the sequence's own 0-based coordinates; it may begin below 0 and end
-        beyond the sequence, where the network sees padding.
-        """
-        if not 0 <= first_bin <= last_bin:
-            raise ValueError(f"bins {first_bin} to {last_bin} are not an interval")
-        flank = -((self.bin_width - self.receptive_field) // 2)
-        start = self.crop + first_bin * self.bin_width - flank
-        stop = self.crop + (last_bin + 1) * self.bin_width + flank
-        return start, stop
-
-    def swapped_tracks(self) -> tuple[int, ...]:
-        """For every track the index of the one that holds its other strand."""
-        return tuple(
-            index if track.reverse_complement_index is None else track.reverse_complement_index
-            for index, track in enumerate(self.tracks)
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types only, for a model card."""
-        plain = asdict(self)
-        plain["tracks"] = [asdict(track) for track in self.tracks]
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> "Facts":
-        """The inverse of `to_dict`.
-
-        Raises:
-            InputError: a field is missing, unknown or has a refused value.
-        """
-        try:
-            tracks = tuple(Track(**track) for track in plain["tracks"])
-            return cls(**{**plain, "tracks": tracks})
-        except (KeyError, TypeError) as error:
-            raise InputError(f"the model's facts are incomplete or unknown: {error}") from error
+from seqtrust.models.facts import Facts
 
 
 @dataclass
@@ -263,35 +148,3 @@ def resolve_device(device: str) -> torch.device:
             "use cpu or auto, or start the job where a GPU is"
         )
     return resolved
-
-
-def _refuse_bad_numbers(facts: Facts) -> None:
-    if facts.bin_width < 1 or facts.crop < 0 or facts.receptive_field < facts.bin_width:
-        raise InputError(
-            f"bin width {facts.bin_width}, crop {facts.crop} and receptive field "
-            f"{facts.receptive_field} bp do not fit: a bin has at least one base, sees at "
-            "least itself, and the crop is not negative"
-        )
-
-
-def _refuse_bad_tracks(tracks: tuple[Track, ...]) -> None:
-    if not tracks:
-        raise InputError("a model needs at least one track")
-    names = [track.name for track in tracks]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(f"track names must be unique, these are not: {', '.join(repeated)}")
-    for index, track in enumerate(tracks):
-        partner = track.reverse_complement_index
-        if partner is None:
-            continue
-        if not 0 <= partner < len(tracks) or _partner(tracks, partner) != index:
-            raise InputError(
-                f"track {track.name!r} names track {partner} as its other strand, "
-                "which does not name it back"
-            )
-
-
-def _partner(tracks: tuple[Track, ...], index: int) -> int:
-    partner = tracks[index].reverse_complement_index
-    return index if partner is None else partner

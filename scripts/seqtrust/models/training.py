@@ -185,17 +185,17 @@ def train(
     """
     place = resolve_device(device)
     settings = _Settings(
-        epochs,
-        batch_size,
-        learning_rate,
-        loss,
-        reverse_complement,
-        max_shift,
-        weight_decay,
-        gradient_clip,
-        threads,
-        place.type,
-        keep_weights,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        loss=loss,
+        reverse_complement=reverse_complement,
+        max_shift=max_shift,
+        weight_decay=weight_decay,
+        gradient_clip=gradient_clip,
+        threads=threads,
+        device=place.type,
+        keep_weights=keep_weights,
     )
     _refuse_bad_data(model, codes, targets, splits, settings)
     seeds = seed if isinstance(seed, Seeds) else Seeds.derive(seed)

@@ -7,7 +7,8 @@ import numpy as np
 
 from seqtrust.genome import SplitRegions
 from seqtrust.models.architectures import build_model
-from seqtrust.models.model import Model, Track
+from seqtrust.models.facts import Track
+from seqtrust.models.model import Model
 from seqtrust.models.training import TRAIN, train
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.targets import Targets

@@ -9,7 +9,7 @@ from seqtrust.effects import aligned_values, facts_of
 from seqtrust.errors import InputError
 from seqtrust.files import write_text
 from seqtrust.genes import Point
-from seqtrust.models.model import Facts
+from seqtrust.models.facts import Facts
 from seqtrust.predictions import Predictions
 from seqtrust.sequence_set import SequenceSet, StoredWindow
 
