@@ -1,14 +1,18 @@
-"""Files that are either whole or absent."""
+"""Files: written whole or not at all, and read with a message that names them."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from seqtrust.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +51,44 @@ def read_tsv(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(path, sep="\t")
+
+
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Lines of a user's text file, plain or gzipped, from 1 and without their ends.
+
+    Raises:
+        InputError: the file is missing, cut short or not text.
+    """
+    path = Path(path)
+    zipped = path.suffix in (".gz", ".bgz")
+    try:
+        with gzip.open(path, "rt") if zipped else path.open() as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line.rstrip("\n")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def read_input_table(path: str | Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
+    """Read a user's tab-separated table with a header, plain or gzipped.
+
+    Args:
+        path: the table.
+        types: types of columns that must not be guessed.
+
+    Raises:
+        InputError: the file is missing, empty, cut short or not such a table.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=types)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read as a tab-separated table: {error}") from error
+    # pandas takes the first column for row names where rows are longer than the header
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path}: rows have more columns than the header")
+    return table
 
 
 def sha256(path: str | Path) -> str:

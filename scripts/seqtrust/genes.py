@@ -1,12 +1,11 @@
 """Genes and other named points that windows are anchored at."""
 
-import gzip
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, at_line
+from seqtrust.files import numbered_lines
 from seqtrust.genome import Genome
 
 _GENE_ID = re.compile(r'gene_id "([^"]+)"')
@@ -56,13 +55,11 @@ def read_points(path: str | Path, genome: Genome) -> list[Point]:
     if suffix not in parsers:
         raise InputError(f"{path}: expected a name that ends in .gtf, .bed or .csv (or .gz)")
     points: dict[str, Point] = {}
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in numbered_lines(path):
         if not line.strip() or line.startswith("#"):
             continue
-        try:
+        with at_line(path, number, f"a {suffix} row"):
             point = parsers[suffix](line, number, genome)
-        except (IndexError, ValueError) as error:
-            raise InputError(f"{path}, line {number}: not a {suffix} row ({error})") from error
         if point is None:
             continue
         if point.strand not in ("+", "-"):
@@ -74,12 +71,6 @@ def read_points(path: str | Path, genome: Genome) -> list[Point]:
     if not points:
         raise InputError(f"{path} holds no gene or point")
     return list(points.values())
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        for line in file:
-            yield line.rstrip("\n")
 
 
 def _from_gtf(line: str, number: int, genome: Genome) -> Point | None:

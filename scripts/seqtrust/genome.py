@@ -5,7 +5,7 @@ Coordinates are 0-based half-open on the forward strand; readers of 1-based form
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 
 from seqtrust import bases
-from seqtrust.errors import InputError
-from seqtrust.files import sha256
+from seqtrust.errors import InputError, at_line
+from seqtrust.files import numbered_lines, sha256
 
 SPLITS = ("train", "validation", "test")
 UNKNOWN_SPLIT = "unknown"
@@ -76,7 +76,7 @@ def resolve_contig(contig: str, known: Iterable[str], where: str) -> str:
     Raises:
         InputError: neither spelling is known; the message names both and `where` they were sought.
     """
-    names = set(known)
+    names = known if isinstance(known, Collection) else set(known)
     if contig in names:
         return contig
     for alias in aliases(contig):
@@ -115,7 +115,13 @@ class Genome:
                     f"assembly {assembly!r}: {self.path} has no index {self.path.name}{suffix}; "
                     f"make it with: samtools faidx {self.path}"
                 )
-        self._fasta = pysam.FastaFile(str(self.path))
+        try:
+            self._fasta = pysam.FastaFile(str(self.path))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"assembly {assembly!r}: {self.path} cannot be opened as an indexed FASTA "
+                f"({error}); make its index again with: samtools faidx {self.path}"
+            ) from error
         self.contigs = dict(zip(self._fasta.references, self._fasta.lengths, strict=True))
 
     def resolve(self, contig: str) -> str:
@@ -178,9 +184,13 @@ class SplitRegions:
 
     @classmethod
     def from_bed(cls, path: str | Path, genome: Genome) -> Self:
-        """Read a BED whose fourth column is `train`, `validation` or `test`."""
+        """Read a BED whose fourth column is `train`, `validation` or `test`.
+
+        Raises:
+            InputError: the file is missing or a row cannot be read; the message names the line.
+        """
         rows: list[tuple[str, str, int, int]] = []
-        for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+        for number, line in numbered_lines(path):
             if not line.strip() or line.startswith(("#", "track", "browser")):
                 continue
             fields = line.split("\t")
@@ -190,7 +200,8 @@ class SplitRegions:
                     f"{path}, line {number}: the fourth column is {split!r}; "
                     f"expected one of {', '.join(SPLITS)}"
                 )
-            rows.append((split, genome.resolve(fields[0]), int(fields[1]), int(fields[2])))
+            with at_line(path, number, "contig, start, end and split, separated by tabs"):
+                rows.append((split, genome.resolve(fields[0]), int(fields[1]), int(fields[2])))
         return cls.from_rows(rows)
 
     @classmethod

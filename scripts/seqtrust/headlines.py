@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from seqtrust.accuracy import ENSEMBLE
-from seqtrust.consistency import CORRELATED, OBSERVED
+from seqtrust.consistency import CALLED, CORRELATED, OBSERVED, TRUE_PEAKS
 from seqtrust.genome import UNKNOWN_SPLIT
 from seqtrust.verdicts import INCONSISTENT
 
@@ -19,6 +19,7 @@ TOY_NOTES = (
 )
 
 _SPLITS = ("test", UNKNOWN_SPLIT, "validation", "train")
+_SHOWN = ("all", TRUE_PEAKS, CALLED)
 _STATISTICS = {
     "single_replicate_accuracy": "right, single replicate",
     "accuracy_if_unanimous": "right, if replicates are unanimous",
@@ -50,6 +51,8 @@ def from_accuracy(accuracy: pd.DataFrame) -> pd.DataFrame:
 def from_verdict(label: str, fractions: pd.DataFrame, statistics: pd.DataFrame) -> pd.DataFrame:
     """The inconsistent fraction beside what replicate correlation implies, and accuracies.
 
+    Strata are left to the table of class fractions.
+
     Args:
         label: name of the verdict.
         fractions: its class fractions.
@@ -57,7 +60,7 @@ def from_verdict(label: str, fractions: pd.DataFrame, statistics: pd.DataFrame) 
     """
     rows: list[tuple[Any, ...]] = []
     whole = fractions[(fractions["split"] == "all") & (fractions["class"] == INCONSISTENT)]
-    for subset, mine in whole.groupby("subset", sort=False):
+    for subset, mine in whole[whole["subset"].isin(_SHOWN)].groupby("subset", sort=False):
         by_level = mine.set_index("level")
         observed: Any = by_level.loc[OBSERVED]
         implied = by_level["fraction"].get(CORRELATED)

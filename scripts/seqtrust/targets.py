@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, at_line
+from seqtrust.files import read_input_table
 from seqtrust.genome import Genome, resolve_contig
 from seqtrust.sequence_set import StoredWindow
 
@@ -63,7 +64,7 @@ def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
     """
     if not Path(path).exists():
         raise InputError(f"there is no table of targets at {path}")
-    table = pd.read_csv(path, sep="\t", dtype={"contig": str})
+    table = read_input_table(path, {"contig": str})
     if list(table.columns[:3]) != ["contig", "start", "end"] or len(table.columns) < 4:
         raise InputError(
             f"{path}: expected the columns contig, start, end and at least one track; "
@@ -78,7 +79,7 @@ def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
         raise InputError(f"{path}, line 2: expected a bin from 0 to its width")
     width, tracks = int(width), tuple(table.columns[3:])
     values: dict[str, npt.NDArray[np.float32]] = {}
-    for contig, rows in table.groupby("contig", sort=False):
+    for contig, rows in table.groupby("contig", sort=False, dropna=False):
         expected = np.arange(len(rows)) * width
         wrong = np.flatnonzero((rows["start"] != expected) | (rows["end"] != expected + width))
         if wrong.size:
@@ -92,6 +93,9 @@ def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
         if bad.size:
             line = int(rows.index[bad[0]]) + 2
             raise InputError(f"{path}, line {line}: a track has no finite value")
-        name = genome.resolve(str(contig)) if genome else str(contig)
+        with at_line(path, int(rows.index[0]) + 2, "a bin"):
+            name = genome.resolve(str(contig)) if genome else str(contig)
+            if name in values:
+                raise InputError(f"contig {name!r} is in the table under two names")
         values[name] = block
     return Targets(tracks, width, values)

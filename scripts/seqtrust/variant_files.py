@@ -32,6 +32,8 @@ def index(source: str | Path, target: str | Path) -> None:
         raise InputError(f"there is no VCF at {source}")
     with whole_file(target) as temporary:
         try:
+            if not _is_bgzipped(source):
+                raise OSError("not bgzipped")
             pysam.tabix_index(
                 str(source), preset="vcf", index=str(temporary), keep_original=True, force=True
             )
@@ -40,3 +42,9 @@ def index(source: str | Path, target: str | Path) -> None:
                 f"{source} cannot be indexed ({error}): it must be bgzipped and sorted; "
                 f"try: bcftools sort -Oz -o sorted.vcf.gz {source}"
             ) from error
+
+
+def _is_bgzipped(path: str | Path) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(14)
+    return head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"

@@ -83,6 +83,12 @@ def test_bad_tables_are_refused_with_file_and_line(tmp_path, text, message):
     assert str(tmp_path / "t.tsv") in str(refusal.value)
 
 
+def test_two_spellings_of_a_contig_are_refused(tmp_path, tiny_genome):
+    (tmp_path / "t.tsv").write_text(GOOD + "chr20\t0\t4\t4\t5\n")
+    with pytest.raises(InputError, match=r"line 5: contig '20' is in the table under two names"):
+        read_targets(tmp_path / "t.tsv", tiny_genome)
+
+
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.tsv"):
         read_targets(tmp_path / "absent.tsv")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from seqtrust.edits import Edit
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, at_line
+from seqtrust.files import numbered_lines
 from seqtrust.genes import Point, read_points
 from seqtrust.genome import Genome, Window
 from seqtrust.sequence_set import StoredWindow, store_window
@@ -68,17 +69,13 @@ def bed_windows(genome: Genome, path: str | Path, length: int) -> list[tuple[str
         InputError: a row is not `contig, start, end, ...`.
     """
     windows = []
-    for number, line in enumerate(Path(path).read_text().splitlines(), start=1):
+    for number, line in numbered_lines(path):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
         fields = line.split("\t")
-        try:
+        with at_line(path, number, "contig, start and end, separated by tabs"):
             start, end = int(fields[1]), int(fields[2])
-        except (IndexError, ValueError):
-            raise InputError(
-                f"{path}, line {number}: expected contig, start and end, separated by tabs"
-            ) from None
-        contig = genome.resolve(fields[0])
+            contig = genome.resolve(fields[0])
         name = fields[3] if len(fields) > 3 else f"{contig}_{start}"
         strand = fields[5] if len(fields) > 5 and fields[5] in ("+", "-") else "+"
         middle = (start + end) // 2

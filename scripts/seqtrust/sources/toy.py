@@ -370,6 +370,9 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
         "tracks.tsv": tracks_table(toy),
         "motifs.meme": write_meme(toy.grammar.motifs),
         "people.tsv": "".join(people),
+        "evaluation_people.txt": "".join(
+            f"{person.name}\n" for person in toy.people if person.role == "evaluation"
+        ),
         "variants.vcf": vcf(toy.people, variants),
         "expression.tsv": expression_table(toy),
         "susie.tsv": eqtl_table(row for personal in toy.personal for row in personal.eqtls),

@@ -1,6 +1,5 @@
 """Variants as pairs of sequences: the same window with REF and with ALT."""
 
-import gzip
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,8 @@ import pyarrow as pa
 
 from seqtrust import bases
 from seqtrust.edits import Edit, edited_anchor
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, at_line
+from seqtrust.files import numbered_lines, read_input_table
 from seqtrust.genes import Point
 from seqtrust.genome import Genome, Window, resolve_contig
 from seqtrust.sequence_set import StoredWindow, store_window
@@ -126,6 +126,9 @@ def left_normalise(variant: Variant, genome: Genome) -> Variant:
             ref, alt = ref[:-1], alt[:-1]
         if not (ref and alt):
             if position == 0:
+                # nothing stands before the contig's first base: the base behind is the context
+                base = bases.decode(genome.fetch(variant.contig, len(ref), len(ref) + 1, pad=True))
+                ref, alt = ref + base, alt + base
                 break
             position -= 1
             base = bases.decode(genome.fetch(variant.contig, position, position + 1))
@@ -158,11 +161,10 @@ def read_vcf(
     variants: list[Variant] = []
     skipped: list[Skipped] = []
     for line, text in _vcf_lines(Path(path), index, region, genome):
-        fields = text.split("\t", 5)[:5]
-        if len(fields) < 5 or not fields[1].isdecimal():
-            raise InputError(f"{path}, line {line}: not a VCF record: {text.strip()[:60]!r}")
-        contig, position, _, ref, alts = fields
-        record = _record_name(*fields)
+        with at_line(path, line, "a VCF record"):
+            name, number, identifier, ref, alts = text.split("\t", 5)[:5]
+            contig, position = genome.resolve(name), int(number) - 1
+        record = _record_name(name, number, identifier, ref, alts)
         for alt in alts.split(","):
             if not _ALLELE.match(alt):
                 skipped.append(Skipped(str(path), line, record, f"{SYMBOLIC_ALT}: {alt}"))
@@ -172,15 +174,7 @@ def read_vcf(
                 skipped.append(Skipped(str(path), line, record, "not an SNV"))
             else:
                 variants.append(
-                    Variant(
-                        genome.resolve(contig),
-                        int(position) - 1,
-                        ref.upper(),
-                        alt.upper(),
-                        str(path),
-                        line,
-                        record,
-                    )
+                    Variant(contig, position, ref.upper(), alt.upper(), str(path), line, record)
                 )
     return variants, skipped
 
@@ -195,7 +189,7 @@ def _vcf_lines(
     if not path.exists():
         raise InputError(f"there is no VCF at {path}")
     if region is None:
-        yield from _numbered_lines(path)
+        yield from ((number, text) for number, text in numbered_lines(path) if text[:1] != "#")
         return
     import pysam
 
@@ -206,13 +200,6 @@ def _vcf_lines(
             # tabix also returns records that only reach into the region
             if start <= int(text.split("\t", 2)[1]) - 1 < end:
                 yield 0, text
-
-
-def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with gzip.open(path, "rt") if path.suffix in (".gz", ".bgz") else path.open() as file:
-        for number, text in enumerate(file, start=1):
-            if not text.startswith("#"):
-                yield number, text
 
 
 def read_effect_table(
@@ -234,12 +221,14 @@ def read_effect_table(
     """
     if not Path(path).exists():
         raise InputError(f"there is no eQTL table at {path}")
-    table = pd.read_csv(path, sep="\t")
+    table = read_input_table(path)
     missing = [name for name in TABLE_COLUMNS if name not in table.columns]
     if missing:
         raise InputError(
             f"{path} lacks the column {', '.join(missing)}; it has: {', '.join(table.columns)}"
         )
+    for name in ("beta_marginal", "pip"):
+        table[name] = _numbers(table[name], path)
     kept = table[table["pip"] > pip_above]
     if kept.empty:
         raise InputError(
@@ -249,7 +238,8 @@ def read_effect_table(
     variants: list[Variant] = []
     skipped: list[Skipped] = []
     for index, row in zip(kept.index, kept.to_dict("records"), strict=True):
-        variant = _from_table_row(row, str(path), int(index) + 2, genome, context)
+        with at_line(path, int(index) + 2, "a fine-mapped variant"):
+            variant = _from_table_row(row, str(path), int(index) + 2, genome, context)
         alleles = tuple(
             str(row.get(name, allele)).upper()
             for name, allele in (("allele1", variant.ref), ("allele2", variant.alt))
@@ -267,14 +257,21 @@ def read_effect_table(
     return variants, skipped
 
 
+def _numbers(column: pd.Series, path: str | Path) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = np.flatnonzero(numbers.isna() & column.notna())
+    if wrong.size:
+        found = column.iloc[wrong[0]]
+        raise InputError(f"{path}, line {wrong[0] + 2}: {column.name} is {found!r}, not a number")
+    return numbers
+
+
 def _from_table_row(
     row: Mapping[Any, Any], path: str, line: int, genome: Genome, context: str
 ) -> Variant:
     found = _VARIANT_ID.match(str(row["variant"]))
     if not found:
-        raise InputError(
-            f"{path}, line {line}: variant {row['variant']!r} is not contig_position_ref_alt"
-        )
+        raise InputError(f"variant {row['variant']!r} is not contig_position_ref_alt")
     return Variant(
         genome.resolve(found["contig"]),
         int(found["position"]) - 1,
@@ -306,7 +303,8 @@ def check_reference(
     skipped: list[Skipped] = []
     for variant in variants:
         end = min(variant.position + len(variant.ref), genome.contigs[variant.contig])
-        found = bases.decode(genome.fetch(variant.contig, min(variant.position, end), end))
+        start = min(max(variant.position, 0), end)
+        found = bases.decode(genome.fetch(variant.contig, start, end))
         if found == variant.ref:
             good.append(variant)
         else:
@@ -367,7 +365,9 @@ def with_lines(skipped: Sequence[Skipped]) -> list[Skipped]:
     lines: dict[tuple[str, str], int] = {}
     for file in {row.file for row in skipped if row.file and not row.line}:
         wanted = {row.record for row in skipped if row.file == file}
-        for number, text in _numbered_lines(Path(file)):
+        for number, text in numbered_lines(file):
+            if text.startswith("#"):
+                continue
             record = _record_name(*text.split("\t", 5)[:5])
             if record in wanted:
                 lines[file, record] = number
