@@ -65,7 +65,7 @@ def test_a_person_is_the_mean_of_the_haplotypes() -> None:
 def test_an_output_with_bins_is_refused() -> None:
     spec = OutputSpec("profile", (0,), (0, 1), "none", ("a",))
     rng = np.random.default_rng(1)
-    with pytest.raises(InputError, match="output 'profile' has 2 bins.*give it a reduction"):
+    with pytest.raises(InputError, match=r"output .profile. has 2 bins.*give it a reduction"):
         predictions_of_people(predictions(rng, spec), "profile", sequences(), haplotypes(rng))
 
 
@@ -128,7 +128,7 @@ def test_names_that_do_not_meet_are_refused() -> None:
 
 def test_a_bad_expression_table_is_refused(tmp_path) -> None:
     path = tmp_path / "e.tsv"
-    with pytest.raises(InputError, match="no expression table at .*e.tsv"):
+    with pytest.raises(InputError, match=r"no expression table at .*e\.tsv"):
         read_expression(path)
     path.write_text("id\tp1\na\t1\n")
     with pytest.raises(InputError, match="first column is 'id', expected `gene`"):

@@ -1,0 +1,70 @@
+"""The default config, once, through the command that `make run` calls."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from .conftest import Project, copy_project
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """A copy in which the toy has run, and what was printed."""
+    project = copy_project(tmp_path_factory.mktemp("toy") / "project")
+    finished = subprocess.run(
+        [sys.executable, "-m", "seqtrust.run", "config/config.yaml", "--cores", "2"],
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": "scripts"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-5000:]
+    return project, finished.stdout
+
+
+def test_the_run_ends_with_times_headlines_and_the_report(toy: tuple[Project, str]) -> None:
+    project, printed = toy
+    end = printed[printed.index("Time per stage") :]
+    assert "train_replicate:" in end
+    assert "held-out Pearson r, activity:" in end
+    assert "eQTL signs right:" in end
+    assert end.strip().endswith("Report: results/toy/report.html")
+    assert (project.folder / "results/toy/report.html").stat().st_size > 100_000
+
+
+def test_the_planted_truth_is_recovered(toy: tuple[Project, str]) -> None:
+    planted = pd.read_csv(toy[0].folder / "results/toy/planted.tsv", sep="\t").set_index("claim")
+    assert (planted["status"] == "by construction").all()
+    activity = planted.loc["held-out Pearson r, activity"]
+    assert 0.45 < activity["recovered"] < activity["planted"]
+    # a model that has learned the grammar is right where expression follows the track,
+    # wrong where it is reversed downstream, and at chance on tags without an effect
+    right = planted["recovered"]
+    assert right["eQTL signs right, modelled genes"] > 0.8
+    assert right["eQTL signs right, reversed genes"] < 0.2
+    assert 0.25 < right["eQTL signs right, tag genes"] < 0.75
+
+
+def test_every_kind_of_sequence_has_a_verdict(toy: tuple[Project, str]) -> None:
+    results = toy[0].folder / "results/toy"
+    table = pd.read_csv(results / "figures/class_fractions.tsv", sep="\t")
+    assert set(table["verdict"]) == {path.stem for path in (results / "verdicts").iterdir()}
+    observed = table[(table["level"] == "observed") & (table["split"] == "all")]
+    decided = observed[~observed["class"].isin(["tie", "out_of_reach"])]
+    sums = decided.groupby(["verdict", "subset"])["fraction"].sum()
+    assert ((sums - 1).abs() < 1e-4).all()
+
+
+def test_nothing_is_left_out_without_a_reason(toy: tuple[Project, str]) -> None:
+    for path in (toy[0].folder / "results/toy/sequences").glob("*.skipped.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        assert list(table.columns) == ["file", "line", "record", "reason"], Path(path).name
+        assert table["reason"].notna().all()
