@@ -52,4 +52,4 @@ rule all:
     input:
         expand("<results>/assemblies/{assembly}.json", assembly=config["assemblies"]),
         "<results>/headlines.tsv",
-        "<results>/figures/class_fractions.png",
+        expand("<results>/figures/{figure}.png", figure=FIGURES),

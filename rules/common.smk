@@ -25,6 +25,10 @@ ENSEMBLES = config["ensembles"]
 SETS = config["sequence_sets"]
 VERDICTS = config["verdicts"]
 PLANTED = config.get("planted", {})
+HAPLOTYPE_SETS = [name for name, entry in SETS.items() if "haplotypes" in entry["source"]]
+FIGURES = ["class_fractions"]
+if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
+    FIGURES.append("haplotype_counts")
 
 
 def code_digest(script):
@@ -97,15 +101,21 @@ def prediction_shards(ensemble, sequence_set):
 
 
 def vcf(name):
-    """A bgzipped VCF: the input itself, or what is made of a plain one."""
+    """A bgzipped VCF or a BCF: the input itself, or what is made of a plain VCF."""
     path = data_path(config["variant_files"][name]["path"])
-    return path if path.endswith(".gz") else f"<results>/variants/{name}.vcf.gz"
+    return path if path.endswith((".gz", ".bcf")) else f"<results>/variants/{name}.vcf.gz"
+
+
+def indexed(name):
+    """A VCF or BCF with the index that is made of it."""
+    suffix = "csi" if vcf(name).endswith(".bcf") else "tbi"
+    return {"variants": vcf(name), "index": f"<results>/variants/{name}.{suffix}"}
 
 
 def points(name):
-    """The file of a point set: the input, or what a model found."""
+    """The file of a point set: the input, what lies in its region, or what a model found."""
     entry = config["point_sets"][name]
-    if "file" in entry:
+    if "file" in entry and "region" not in entry["file"]:
         return data_path(entry["file"]["path"])
     return f"<results>/points/{name}.bed"
 
@@ -138,15 +148,37 @@ def insertion_inputs(wildcards):
 def variants_of(wildcards):
     """The VCF with its index, or the table, and the points that windows are anchored at."""
     chosen = SETS[wildcards.set]["source"]["variants"]
-    files = {}
     if "vcf" in chosen["of"]:
-        name = chosen["of"]["vcf"]["variant_file"]
-        files = {"variants": vcf(name), "index": f"<results>/variants/{name}.tbi"}
+        files = indexed(chosen["of"]["vcf"]["variant_file"])
     else:
         files = {"variants": data_path(chosen["of"]["table"]["path"])}
     if "anchor" in chosen:
         files["points"] = points(chosen["anchor"]["points"])
     return files
+
+
+def haplotype_inputs(wildcards):
+    """The genotypes, the windows, and the list of samples, if any."""
+    chosen = SETS[wildcards.set]["source"]["haplotypes"]
+    samples = {"samples": data_path(chosen["samples"])} if "samples" in chosen else {}
+    return indexed(chosen["variant_file"]) | window_file(chosen["windows"]) | samples
+
+
+def people_inputs(wildcards):
+    entry = VERDICTS[wildcards.verdict]
+    return predicted_inputs(entry) | {
+        "haplotypes": f"<results>/haplotypes/{entry['set']}.parquet",
+        "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
+        "expression": data_path(entry["calls"]["people"]["expression"]),
+    }
+
+
+def points_of_kind(kind):
+    return [name for name, entry in config["point_sets"].items() if kind in entry]
+
+
+def file_settings(wildcards):
+    return config["point_sets"][wildcards.points]["file"]
 
 
 def predicted_settings(wildcards):

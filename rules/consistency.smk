@@ -70,6 +70,30 @@ rule judge_bins:
         "../scripts/judge_bins.py"
 
 
+rule judge_people:
+    input:
+        unpack(people_inputs),
+    output:
+        "<results>/verdicts/{verdict}.parquet",
+    log:
+        "<results>/logs/judge_people/{verdict}.log",
+    benchmark:
+        "<results>/benchmarks/judge_people/{verdict}.jsonl"
+    wildcard_constraints:
+        verdict=names(verdicts_of_kind("people")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(1000 + 4 * input.size_mb) * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=lookup("verdicts/{verdict}", within=config),
+        replicates=judged_replicates,
+        code=code_digest("judge_people"),
+    script:
+        "../scripts/judge_people.py"
+
+
 rule class_fractions:
     input:
         "<results>/verdicts/{verdict}.parquet",

@@ -31,3 +31,35 @@ rule figure_class_fractions:
         code=code_digest("figure_class_fractions"),
     script:
         "../scripts/figure_class_fractions.py"
+
+
+rule figure_haplotype_counts:
+    input:
+        expand("<results>/haplotypes/{set}.windows.tsv", set=HAPLOTYPE_SETS),
+    output:
+        report(
+            "<results>/figures/haplotype_counts.png",
+            caption="captions/haplotype_counts.rst",
+            category="Sequences",
+            labels={"figure": "Distinct haplotypes per window", "format": "PNG"},
+        ),
+        report(
+            "<results>/figures/haplotype_counts.pdf",
+            caption="captions/haplotype_counts.rst",
+            category="Sequences",
+            labels={"figure": "Distinct haplotypes per window", "format": "PDF"},
+        ),
+        "<results>/figures/haplotype_counts.tsv",
+    log:
+        "<results>/logs/figure_haplotype_counts.log",
+    benchmark:
+        "<results>/benchmarks/figure_haplotype_counts.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        sets={name: SETS[name] for name in HAPLOTYPE_SETS},
+        toy=config["toy"],
+        code=code_digest("figure_haplotype_counts"),
+    script:
+        "../scripts/figure_haplotype_counts.py"

@@ -64,11 +64,13 @@ rule index_variants:
     input:
         vcf=lambda wildcards: vcf(wildcards.variant_file),
     output:
-        "<results>/variants/{variant_file}.tbi",
+        "<results>/variants/{variant_file}.{index}",
     log:
-        "<results>/logs/index_variants/{variant_file}.log",
+        "<results>/logs/index_variants/{variant_file}.{index}.log",
     benchmark:
-        "<results>/benchmarks/index_variants/{variant_file}.jsonl"
+        "<results>/benchmarks/index_variants/{variant_file}.{index}.jsonl"
+    wildcard_constraints:
+        index="tbi|csi",
     localrule: True
     conda:
         "../envs/cpu.yaml"

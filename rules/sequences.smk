@@ -82,6 +82,36 @@ rule insertion_sequences:
         "../scripts/insertion_sequences.py"
 
 
+rule haplotype_sequences:
+    input:
+        unpack(haplotype_inputs),
+        fasta=fasta,
+    output:
+        sequences="<results>/sequences/{set}.parquet",
+        contrasts="<results>/contrasts/{set}.parquet",
+        haplotypes="<results>/haplotypes/{set}.parquet",
+        samples="<results>/haplotypes/{set}.samples.tsv",
+        windows="<results>/haplotypes/{set}.windows.tsv",
+        skipped="<results>/sequences/{set}.skipped.tsv",
+    log:
+        "<results>/logs/haplotype_sequences/{set}.log",
+    benchmark:
+        "<results>/benchmarks/haplotype_sequences/{set}.jsonl"
+    wildcard_constraints:
+        set=names(sets_of_kind("haplotypes")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(3000),
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        settings=lookup("sequence_sets/{set}", within=config),
+        build=build,
+        code=code_digest("haplotype_sequences"),
+    script:
+        "../scripts/haplotype_sequences.py"
+
+
 rule predicted_points:
     input:
         predictions=lambda wildcards: prediction_shards(
@@ -97,6 +127,8 @@ rule predicted_points:
         "<results>/logs/predicted_points/{points}.log",
     benchmark:
         "<results>/benchmarks/predicted_points/{points}.jsonl"
+    wildcard_constraints:
+        points=names(points_of_kind("predicted")),
     localrule: True
     conda:
         "../envs/cpu.yaml"
@@ -106,3 +138,25 @@ rule predicted_points:
         code=code_digest("predicted_points"),
     script:
         "../scripts/predicted_points.py"
+
+
+rule select_points:
+    input:
+        points=lambda wildcards: data_path(file_settings(wildcards)["path"]),
+        fasta=lambda wildcards: assembly_fasta(file_settings(wildcards)["assembly"]),
+    output:
+        "<results>/points/{points}.bed",
+    log:
+        "<results>/logs/select_points/{points}.log",
+    benchmark:
+        "<results>/benchmarks/select_points/{points}.jsonl"
+    wildcard_constraints:
+        points=names(points_of_kind("file")),
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=file_settings,
+        code=code_digest("select_points"),
+    script:
+        "../scripts/select_points.py"

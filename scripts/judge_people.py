@@ -15,7 +15,7 @@ with log_to(snakemake.log[0]):
         read_replicates(snakemake.input.predictions, snakemake.params.replicates),
         read_sequence_set(snakemake.input.sequences),
         read_table(snakemake.input.haplotypes, HAPLOTYPES).to_pandas(),
-        list(read_tsv(snakemake.input.samples)["sample"]),
+        list(read_tsv(snakemake.input.samples)["name"]),
         read_expression(snakemake.input.expression),
         regions_of(read_card(snakemake.input.card)),
         snakemake.params.settings["output"],

@@ -11,12 +11,13 @@ from typing import Any
 from seqtrust import effects, predictions, sequence_set, verdicts
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
-from seqtrust.sources import variants
+from seqtrust.sources import haplotypes, variants
 from seqtrust.tables import TableSchema
 
 TABLES = (
     sequence_set.SCHEMA,
     variants.CONTRASTS,
+    haplotypes.HAPLOTYPES,
     predictions.SCHEMA,
     effects.SCHEMA,
     verdicts.SCHEMA,

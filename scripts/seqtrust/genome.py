@@ -173,6 +173,30 @@ class Genome:
         }
 
 
+def parse_region(region: str, genome: Genome) -> tuple[str, int, int]:
+    """`contig` or `contig:start-end` (1-based inclusive, as in samtools) as a 0-based interval.
+
+    Raises:
+        InputError: the region cannot be read or reaches over the contig's end.
+    """
+    contig, _, span = region.partition(":")
+    contig = genome.resolve(contig)
+    if not span:
+        return contig, 0, genome.contigs[contig]
+    try:
+        start, end = (int(number.replace(",", "")) for number in span.split("-"))
+    except ValueError:
+        raise InputError(
+            f"region {region!r}: expected contig:start-end, 1-based and inclusive"
+        ) from None
+    if not 1 <= start <= end <= genome.contigs[contig]:
+        raise InputError(
+            f"region {region!r}: expected 1 <= start <= end <= {genome.contigs[contig]:,}, "
+            f"the length of contig {contig!r}"
+        )
+    return contig, start - 1, end
+
+
 @dataclass(frozen=True)
 class SplitRegions:
     """The regions of an assembly that a model was trained, validated and tested on.

@@ -214,7 +214,7 @@ class GenotypeFile:
         where = [f"{self.path}: record {row[0]}:{row[1]} {row[3]}>{row[4]}" for row in rows]
         alleles, phased, regular = parse_calls(texts, self._of_file, self._columns, where)
         largest = alleles.max(axis=1, initial=0)
-        for number in np.flatnonzero(largest > 1):
+        for number in np.flatnonzero(largest > 1).tolist():
             count = alts[number].count(",") + 1
             if largest[number] > count:
                 raise InputError(
@@ -261,7 +261,7 @@ class _BcfLines:
                 f"{path} cannot be opened with the index {index} ({error}); if its header names "
                 "a sample twice, rename it with: bcftools reheader"
             ) from error
-        self.contigs = list(self._file.header.contigs)
+        self.contigs = [str(name) for name in self._file.header.contigs]
         self.samples = list(self._file.header.samples)
 
     def lines(self, contig: str, start: int, end: int) -> Iterator[str]:
@@ -375,20 +375,20 @@ def parse_calls(
     regular = np.zeros(len(texts), dtype=bool)
     fixed = np.flatnonzero([len(text) == 4 * samples - 1 for text in texts])
     if fixed.size:
-        words = _fixed_width([texts[row] for row in fixed], samples, columns)
+        words = _fixed_width([texts[row] for row in fixed.tolist()], samples, columns)
         good = words.max(axis=1) <= 9
         regular[fixed[good]] = True
         alleles[fixed[good]] = words[good]
     rest = np.flatnonzero(~regular)
     if rest.size:
-        for row in rest:
+        for row in rest.tolist():
             if (found := texts[row].count("\t") + 1) != samples:
                 raise InputError(
                     f"{where[row]}: {found} columns of samples, but the header names {samples}"
                 )
-        several = [texts[row] for row in rest]
+        several = [texts[row] for row in rest.tolist()]
         alleles[rest], phased[rest], good = _single_digits(several, samples, columns)
-        for row in rest[~good]:
+        for row in rest[~good].tolist():
             alleles[row], phased[row] = _call_by_call(texts[row], columns, where[row])
         regular[rest] = phased[rest].all(axis=1) & (alleles[rest].min(axis=1) >= 0)
     return alleles, phased, regular
@@ -409,11 +409,13 @@ def _single_digits(
     texts: Sequence[str], samples: int, columns: npt.NDArray[np.int64] | None
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Calls whose alleles are one character; the last array says which records could be read."""
-    raw = np.frombuffer(("\t".join(texts) + "\t\t\t\t").encode("latin-1", "replace"), dtype=np.uint8)
+    raw = np.frombuffer(
+        ("\t".join(texts) + "\t\t\t\t").encode("latin-1", "replace"), dtype=np.uint8
+    )
     tabs = np.flatnonzero(raw == ord("\t"))
-    starts = np.zeros(len(texts) * samples, dtype=np.int64)
-    starts[1:] = tabs[: len(starts) - 1] + 1
-    starts = starts.reshape(len(texts), samples)
+    fields = np.zeros(len(texts) * samples, dtype=np.int64)
+    fields[1:] = tabs[: len(fields) - 1] + 1
+    starts = fields.reshape(len(texts), samples)
     if columns is not None:
         starts = starts[:, columns]
     first, second = _ALLELE[raw[starts]], _ALLELE[raw[starts + 2]]

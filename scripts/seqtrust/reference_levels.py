@@ -176,6 +176,9 @@ def permuted_truth(
         moved = np.empty_like(truth)
         for rows in blocks.values():
             order = rng.permutation(len(rows))
+            if isinstance(rows, np.ndarray):
+                moved[rows] = truth[rows[order]]
+                continue
             for target, source in zip(rows, order, strict=True):
                 moved[target] = truth[np.resize(rows[source], len(target))]
         mine = moved > 0 if positive_only else np.ones(len(truth), dtype=bool)
@@ -188,14 +191,18 @@ def permuted_truth(
 
 def _rows_of_loci(
     contexts: Sequence[str], loci: Sequence[str]
-) -> dict[str, list[npt.NDArray[np.int64]]]:
+) -> dict[str, list[npt.NDArray[np.int64]] | npt.NDArray[np.int64]]:
+    """Rows of every locus, per context; a matrix where all loci have equally many."""
     rows: dict[str, dict[str, list[int]]] = {}
     for row, (context, locus) in enumerate(zip(contexts, loci, strict=True)):
         rows.setdefault(context, {}).setdefault(locus, []).append(row)
-    return {
-        context: [np.array(members) for members in groups.values()]
-        for context, groups in rows.items()
-    }
+    return {context: _blocks(list(groups.values())) for context, groups in rows.items()}
+
+
+def _blocks(groups: list[list[int]]) -> list[npt.NDArray[np.int64]] | npt.NDArray[np.int64]:
+    if len({len(members) for members in groups}) == 1:
+        return np.array(groups)
+    return [np.array(members) for members in groups]
 
 
 def unanimous_call(calls: Calls) -> Calls:

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seqtrust.bases import Codes
+from seqtrust.bases import Codes, encode
 from seqtrust.edits import Edit, edited_sequence
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file
@@ -26,6 +28,7 @@ from seqtrust.tables import Column, TableSchema, check_schema, metadata_of
 
 ROW_GROUP_BYTES = 16_000_000
 WINDOW, SEQUENCE = "window", "sequence"
+_FEW_EDITS = 4
 
 _EDIT = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -54,7 +57,8 @@ SCHEMA = TableSchema(
         Column(
             "sequence_hash",
             pa.binary(16),
-            "BLAKE2b of the sequence's base codes: equal sequences have equal hashes",
+            "BLAKE2b of the sequence's base codes: equal sequences have equal hashes; absent "
+            "where the source has compared the bases of a window's sequences itself",
             nullable=True,
         ),
         Column(
@@ -103,7 +107,27 @@ class StoredWindow:
 
     def sequence(self, edits: Sequences[Edit]) -> Codes:
         """The model input with these edits, shape (length,)."""
-        return edited_sequence(self.bases, self.flank_start, self.window, edits)
+        codes, rest = self.bases, edits
+        if len(edits) > _FEW_EDITS:
+            codes, rest = self._substituted(edits)
+        return edited_sequence(codes, self.flank_start, self.window, rest)
+
+    def _substituted(self, edits: Sequences[Edit]) -> tuple[Codes, list[Edit]]:
+        """The stored bases with the edits that keep the length, and the other edits."""
+        places: list[int] = []
+        words: list[str] = []
+        rest: list[Edit] = []
+        end = self.flank_start + len(self.bases)
+        for edit in edits:
+            width = edit.end - edit.start
+            if len(edit.replacement) != width or edit.start < self.flank_start or edit.end > end:
+                rest.append(edit)
+                continue
+            places += range(edit.start, edit.end)
+            words.append(edit.replacement)
+        codes = self.bases.copy()
+        codes[np.array(places, dtype=np.int64) - self.flank_start] = encode("".join(words))
+        return codes, rest
 
 
 @dataclass(frozen=True)
@@ -180,16 +204,70 @@ def sequence_hash(codes: Codes) -> bytes:
     return hashlib.blake2b(codes.tobytes(), digest_size=16).digest()
 
 
+@dataclass(frozen=True)
+class EditColumns:
+    """The sequences of one window, N of them, with their edits, E in all, as columns.
+
+    Attributes:
+        ids: sequence ids: the name of the window, a dot and a label without dots.
+        hashes: `sequence_hash` of the bases of every sequence, or None if they are known to
+            differ.
+        offsets: first edit of every sequence and the end of the last one, shape (N + 1,).
+        starts: first base replaced, 0-based, sorted within a sequence, shape (E,).
+        ends: end of what is replaced, half-open, shape (E,).
+        words: numbers of the replacements, shape (E,).
+        replacements: the distinct replacements.
+    """
+
+    ids: Sequences[str]
+    hashes: Sequences[bytes] | None
+    offsets: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int64]
+    replacements: Sequences[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def edits(self, number: int) -> tuple[Edit, ...]:
+        """The edits of one sequence."""
+        span = range(self.offsets[number], self.offsets[number + 1])
+        return tuple(
+            Edit(int(self.starts[i]), int(self.ends[i]), self.replacements[self.words[i]])
+            for i in span
+        )
+
+
+Edited = Sequences[tuple[str, tuple[Edit, ...]]]
+
+
+def edit_columns(window: StoredWindow, sequences: Edited) -> EditColumns:
+    """Sequences of a window, given one by one, as columns."""
+    edits = [edit for _, several in sequences for edit in several]
+    sizes = [len(several) for _, several in sequences]
+    return EditColumns(
+        [sequence_id for sequence_id, _ in sequences],
+        [sequence_hash(window.sequence(several)) for _, several in sequences],
+        np.cumsum([0, *sizes]),
+        np.array([edit.start for edit in edits], dtype=np.int64),
+        np.array([edit.end for edit in edits], dtype=np.int64),
+        np.arange(len(edits)),
+        [edit.replacement for edit in edits],
+    )
+
+
 def write_sequence_set(
     path: str | Path,
-    content: Iterable[tuple[StoredWindow, Sequences[tuple[str, tuple[Edit, ...]]]]],
+    content: Iterable[tuple[StoredWindow, Edited | EditColumns]],
     metadata: dict[str, str],
 ) -> int:
     """Write a sequence set, one window after the other.
 
     Args:
         path: target; replaced when all is written.
-        content: windows, each with the (sequence id, sorted disjoint edits) made from it.
+        content: windows, each with the (sequence id, sorted disjoint edits) made from it, or
+            with these as columns.
         metadata: text stored with the table.
 
     Returns:
@@ -199,46 +277,50 @@ def write_sequence_set(
         InputError: a sequence id occurs twice, or no sequence is left.
     """
     arrow = SCHEMA.arrow(metadata=metadata)
-    seen: set[str] = set()
+    count = 0
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as w:
-        for rows in _row_groups(content, seen, Path(path)):
-            w.write_table(pa.Table.from_pylist(rows, schema=arrow))
-        if not seen:
+        for group in _row_groups(content, arrow, Path(path)):
+            w.write_table(group, row_group_size=group.num_rows)
+            count += group.num_rows - group["sequence_id"].null_count
+        if not count:
             raise InputError(
                 f"{path}: no sequence is left; look at the selection in the config and at the "
                 "skipped records beside it"
             )
-    return len(seen)
+    return count
 
 
 def _row_groups(
-    content: Iterable[tuple[StoredWindow, Sequences[tuple[str, tuple[Edit, ...]]]]],
-    seen: set[str],
-    path: Path,
-) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
+    content: Iterable[tuple[StoredWindow, Edited | EditColumns]], arrow: pa.Schema, path: Path
+) -> Iterator[pa.Table]:
+    seen: set[str] = set()
+    tables: list[pa.Table] = []
     size = 0
     for index, (window, sequences) in enumerate(content):
-        rows.append(_window_row(index, window))
-        for sequence_id, edits in sequences:
-            if sequence_id in seen:
+        if isinstance(sequences, EditColumns):
+            # ids of windows with different names differ, so the names are enough
+            columns, new = sequences, [f"{window.name}."]
+        else:
+            columns, new = edit_columns(window, sequences), [key for key, _ in sequences]
+        for key in new:
+            if key in seen:
                 raise InputError(
-                    f"{path}: sequence id {sequence_id!r} occurs twice (second time in window "
+                    f"{path}: sequence id {key!r} occurs twice (second time in window "
                     f"{window.name!r}); ids must be unique within a set: remove the duplicate "
                     "row from the input table"
                 )
-            seen.add(sequence_id)
-            rows.append(_sequence_row(index, window, sequence_id, edits))
-        size += len(window.bases) + 100 * len(sequences)
+            seen.add(key)
+        tables += [_window_table(index, window, arrow), _sequence_table(index, columns, arrow)]
+        size += len(window.bases) + 100 * len(columns) + 20 * len(columns.starts)
         if size >= ROW_GROUP_BYTES:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
+            yield pa.concat_tables(tables).unify_dictionaries()
+            tables, size = [], 0
+    if tables:
+        yield pa.concat_tables(tables).unify_dictionaries()
 
 
-def _window_row(index: int, window: StoredWindow) -> dict[str, Any]:
-    return {
+def _window_table(index: int, window: StoredWindow, arrow: pa.Schema) -> pa.Table:
+    row = {
         "kind": WINDOW,
         "window": index,
         "window_name": window.name,
@@ -251,21 +333,30 @@ def _window_row(index: int, window: StoredWindow) -> dict[str, Any]:
         "flank_start": window.flank_start,
         "bases": window.bases.tobytes(),
     }
+    return pa.Table.from_pylist([row], schema=arrow)
 
 
-def _sequence_row(
-    index: int, window: StoredWindow, sequence_id: str, edits: tuple[Edit, ...]
-) -> dict[str, Any]:
-    return {
-        "kind": SEQUENCE,
-        "window": index,
-        "sequence_id": sequence_id,
-        "sequence_hash": sequence_hash(window.sequence(edits)),
-        "edits": [
-            {"start": edit.start, "end": edit.end, "replacement": edit.replacement}
-            for edit in edits
-        ],
+def _sequence_table(index: int, columns: EditColumns, arrow: pa.Schema) -> pa.Table:
+    count = len(columns)
+    replacement = pa.array(columns.replacements, type=pa.string()).take(pa.array(columns.words))
+    edits = pa.StructArray.from_arrays(
+        [pa.array(columns.starts), pa.array(columns.ends), replacement], fields=list(_EDIT)
+    )
+    offsets = pa.array(columns.offsets, type=pa.int32())
+    filled = {
+        "kind": pa.array([SEQUENCE] * count, type=_WORD),
+        "window": pa.array(np.full(count, index, dtype=np.int32)),
+        "sequence_id": pa.array(columns.ids, type=pa.string()),
+        "sequence_hash": pa.array(columns.hashes, type=pa.binary(16))
+        if columns.hashes
+        else pa.nulls(count, pa.binary(16)),
+        "edits": pa.ListArray.from_arrays(offsets, edits, type=pa.list_(_EDIT)),
     }
+    arrays = [
+        filled[field.name] if field.name in filled else pa.nulls(count, field.type)
+        for field in arrow
+    ]
+    return pa.Table.from_arrays(arrays, schema=arrow)
 
 
 def read_sequence_set(path: str | Path) -> SequenceSet:
@@ -296,8 +387,12 @@ def read_shard(path: str | Path, scatteritem: str) -> SequenceSet:
         if np.any(owner == shard - 1):
             groups.append(group)
             mine = np.concatenate([mine, owner == shard - 1])
-    rows = file.read_row_groups(groups).filter(pa.array(mine)).to_pylist() if groups else []
-    return _from_rows(rows, metadata_of(file.schema_arrow))
+    table = (
+        file.read_row_groups(groups).filter(pa.array(mine))
+        if groups
+        else SCHEMA.arrow().empty_table()
+    )
+    return _from_table(table, metadata_of(file.schema_arrow))
 
 
 def _count_sequences(file: pq.ParquetFile) -> int:
@@ -319,25 +414,48 @@ def _shard_of_rows(
     return owner, int(before[-1])
 
 
-def _from_rows(rows: list[dict[str, Any]], metadata: dict[str, str]) -> SequenceSet:
-    windows: list[StoredWindow] = []
+class _EditPool(dict[tuple[int, int, str], Edit]):
+    """One object per distinct edit: the sequences of a window share most of them."""
+
+    def __missing__(self, key: tuple[int, int, str]) -> Edit:
+        self[key] = edit = Edit(*key)
+        return edit
+
+
+def _from_table(table: pa.Table, metadata: dict[str, str]) -> SequenceSet:
+    is_window = pc.equal(table["kind"], WINDOW)
+    of_window = table.filter(is_window).drop_columns(["sequence_id", "sequence_hash", "edits"])
+    windows = [_stored_window(row) for row in of_window.to_pylist()]
+    rows = table.filter(pc.invert(is_window)).select(["window", "sequence_id", "edits"])
+    first = of_window["window"][0].as_py() if windows else 0
     sequences: list[Sequence] = []
-    for row in rows:
-        if row["kind"] == WINDOW:
-            windows.append(
-                StoredWindow(
-                    row["window_name"],
-                    row["assembly"],
-                    row["contig"],
-                    row["anchor"],
-                    row["anchor_index"],
-                    row["length"],
-                    row["strand"],
-                    row["flank_start"],
-                    np.frombuffer(row["bases"], dtype=np.uint8),
-                )
-            )
-        else:
-            edits = tuple(Edit(e["start"], e["end"], e["replacement"]) for e in row["edits"])
-            sequences.append(Sequence(row["sequence_id"], len(windows) - 1, edits))
+    for batch in rows.to_batches():
+        pool = _EditPool()
+        edits = batch["edits"]
+        columns = (edits.flatten().field(i).to_pylist() for i in range(3))
+        flat = list(map(pool.__getitem__, zip(*columns, strict=True)))
+        lengths = pc.list_value_length(edits).to_numpy(zero_copy_only=False)
+        ends = np.cumsum(lengths).tolist()
+        for window, sequence_id, start, end in zip(
+            batch["window"].to_pylist(),
+            batch["sequence_id"].to_pylist(),
+            [0, *ends],
+            ends,
+            strict=False,
+        ):
+            sequences.append(Sequence(sequence_id, window - first, tuple(flat[start:end])))
     return SequenceSet(windows, sequences, metadata)
+
+
+def _stored_window(row: dict[str, Any]) -> StoredWindow:
+    return StoredWindow(
+        row["window_name"],
+        row["assembly"],
+        row["contig"],
+        row["anchor"],
+        row["anchor_index"],
+        row["length"],
+        row["strand"],
+        row["flank_start"],
+        np.frombuffer(row["bases"], dtype=np.uint8),
+    )

@@ -21,7 +21,7 @@ def compress(source: str | Path, target: str | Path) -> None:
 
 
 def index(source: str | Path, target: str | Path) -> None:
-    """Write the tabix index of a bgzipped VCF.
+    """Write the tabix index of a bgzipped VCF, or the CSI index of a BCF (a name in `.bcf`).
 
     Raises:
         InputError: the file is missing, not bgzipped or not sorted.
@@ -34,8 +34,13 @@ def index(source: str | Path, target: str | Path) -> None:
         try:
             if not _is_bgzipped(source):
                 raise OSError("not bgzipped")
+            preset = "bcf" if Path(source).suffix == ".bcf" else "vcf"
             pysam.tabix_index(
-                str(source), preset="vcf", index=str(temporary), keep_original=True, force=True
+                str(source),
+                preset=preset,  # type: ignore[arg-type] # its stub lacks "bcf"
+                index=str(temporary),
+                keep_original=True,
+                force=True,
             )
         except OSError as error:
             raise InputError(

@@ -71,6 +71,7 @@ def damages(draw):
     return name, text[: draw(st.integers(0, len(text)))] if kind == "cut" else text
 
 
+@pytest.mark.slow
 @given(damages())
 @settings(max_examples=400)
 @example(("targets.tsv", "contig\tstart\tend\ta\n"))

@@ -96,7 +96,7 @@ def test_defaults_are_filled_in_and_the_config_is_left_alone():
     assert FILLED["ensembles"]["cnn"]["inference"]["shifts"] == [0]
     assert FILLED["ensembles"]["cnn"]["inference"]["reverse_complement"] is True
     assert FILLED["sequence_sets"]["tiles"]["source"]["reference"]["tiles"]["strand"] == "+"
-    assert FILLED["variant_files"] == {}
+    assert FILLED["external"] == {}
 
 
 def defaults_in(value, schema):

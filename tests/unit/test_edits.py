@@ -19,7 +19,7 @@ from seqtrust.errors import InputError
 from seqtrust.genome import Window
 
 START, STORED = 1000, 120
-FIRST, LAST = START + 50, START + 75
+FIRST, LAST = START + 50, START + 62
 
 
 @st.composite
@@ -28,7 +28,7 @@ def disjoint_edits(draw):
     edits = []
     position = FIRST
     for _ in range(draw(st.integers(0, 5))):
-        start = position + draw(st.integers(0, 4))
+        start = position + draw(st.integers(0, 2))
         end = start + draw(st.integers(0, 4))
         replacement = draw(st.text("ACGT", max_size=4))
         again = edits and start == end == edits[-1].start == edits[-1].end

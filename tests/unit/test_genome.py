@@ -133,8 +133,8 @@ ROWS = st.lists(
         lambda split, contig, start, length: (split, contig, start, start + length),
         st.sampled_from(SPLITS),
         st.sampled_from(["chr1", "chr2"]),
-        st.integers(0, 60),
-        st.integers(1, 15),
+        st.integers(0, 20),
+        st.integers(1, 5),
     ),
     max_size=8,
 )
@@ -156,7 +156,7 @@ def test_merged_intervals_cover_the_same_bases_and_do_not_touch(rows):
     assert SplitRegions.from_rows(regions.rows()) == regions
 
 
-@given(ROWS, st.sampled_from(["chr1", "1", "chr2", "chr3"]), st.integers(0, 80), st.integers(1, 20))
+@given(ROWS, st.sampled_from(["chr1", "1", "chr2", "chr3"]), st.integers(0, 28), st.integers(1, 8))
 def test_split_of_against_every_base(rows, contig, start, length):
     contig_of_row = contig if contig.startswith("chr") else f"chr{contig}"
     window = set(range(start, start + length))

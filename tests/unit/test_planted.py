@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtrust.accuracy import ENSEMBLE
@@ -40,6 +40,7 @@ UNITS = st.lists(
 
 
 @given(UNITS)
+@settings(max_examples=40)
 def test_signs_against_a_loop(rows):
     table = compare(TRUTH, GENES, ACCURACY, verdicts(rows)).set_index("claim")
     mechanism = dict(GENES.itertuples(index=False))

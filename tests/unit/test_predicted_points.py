@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from seqtrust.errors import InputError
-from seqtrust.genes import Point, read_points
+from seqtrust.genes import Point, read_points, write_points
 from seqtrust.models.facts import Facts, Track
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
-from seqtrust.sources.predicted import high_positions, position_of_bin, write_points
+from seqtrust.sources.predicted import high_positions, position_of_bin
 from seqtrust.tables import dump
 
 LENGTH, CROP = 24, 4

@@ -230,6 +230,7 @@ def test_loci_of_unequal_size_repeat_their_truths():
     assert {found.correct for found in rounds} == {2 / 4, 1 / 4}
 
 
+@pytest.mark.slow
 def test_the_expectation_for_independent_loci():
     """A unit's new truth is that of a random unit of its context."""
     rng = np.random.default_rng(13)

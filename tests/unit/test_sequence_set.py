@@ -124,6 +124,7 @@ def test_edits_that_need_more_flank_are_refused_when_written(tmp_path):
         write_sequence_set(tmp_path / "set.parquet", content, {})
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=12).filter(any),
     st.integers(1, 9),

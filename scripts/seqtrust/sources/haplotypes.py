@@ -26,29 +26,40 @@ counted. Where a stretch has no record, a sample is diploid.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqtrust import bases
-from seqtrust.edits import Edit, edited_anchor
+from seqtrust.edits import edited_sequence
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file, write_tsv
 from seqtrust.genome import Genome, Window
-from seqtrust.genotypes import ABSENT, UNKNOWN, Calls, GenotypeFile
-from seqtrust.sequence_set import EditColumns, StoredWindow, sequence_hash
+from seqtrust.genotypes import ABSENT, UNKNOWN, GenotypeFile
+from seqtrust.haplotype_edits import (
+    Edits,
+    Integers,
+    Mask,
+    Reaching,
+    Scribe,
+    distinct_columns,
+    fingerprints,
+    layout,
+    reaching,
+    without_overlaps,
+)
+from seqtrust.sequence_set import EditColumns, StoredWindow
 from seqtrust.sources.reference import beyond_contig_reason
 from seqtrust.sources.skipped import Skipped
-from seqtrust.sources.variants import CONTRASTS, REF_DIFFERS
+from seqtrust.sources.variants import REF_DIFFERS
 from seqtrust.tables import Column, TableSchema
 
-SYMBOLIC = "ALT is symbolic"
+SYMBOLIC = "ALT is symbolic or has other letters than A, C, G, T"
 NO_CHANGE = "ALT equals REF"
 DUPLICATE = "repeats an earlier record"
 OVERLAPPING = "overlaps an earlier variant of the same haplotype"
@@ -59,9 +70,6 @@ _EARLY_RECORDS = 1000
 _ROWS_AT_ONCE = 100_000
 _SELF_CHECKED = 8
 _PLAIN = frozenset("ACGT")
-
-_Integers = npt.NDArray[np.int64]
-_Mask = npt.NDArray[np.bool_]
 
 HAPLOTYPES = TableSchema(
     name="haplotypes",
@@ -178,203 +186,6 @@ class WindowCounts:
     deleted_anchors: int = 0
 
 
-@dataclass(frozen=True)
-class Edits:
-    """Edits of a stretch, A of them, and the haplotypes, H, that carry them.
-
-    Attributes:
-        record: row of the edit's record among the calls, shape (A,).
-        number: number of the ALT allele, from 1, shape (A,).
-        start: first base replaced, 0-based, shape (A,).
-        end: end of what is replaced, half-open, shape (A,).
-        words: replacements, shape (A,).
-        carried: shape (A, H).
-    """
-
-    record: _Integers
-    number: _Integers
-    start: _Integers
-    end: _Integers
-    words: npt.NDArray[np.object_]
-    carried: _Mask
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    @property
-    def growth(self) -> _Integers:
-        """Bases gained (positive) or lost by every edit."""
-        lengths = np.array([len(word) for word in self.words], dtype=np.int64)
-        return lengths - (self.end - self.start)
-
-    def select(self, rows: _Mask | _Integers) -> Self:
-        """The edits of a mask or in an order."""
-        arrays = (self.record, self.number, self.start, self.end, self.words, self.carried)
-        return type(self)(*(array[rows] for array in arrays))
-
-    def edit(self, row: int) -> Edit:
-        """One edit."""
-        return Edit(int(self.start[row]), int(self.end[row]), self.words[row])
-
-
-def overlapping_earlier(start: _Integers, end: _Integers) -> dict[int, _Integers]:
-    """For every edit that overlaps earlier ones, the rows of those.
-
-    Args:
-        start: first base replaced, in the order of the file, shape (A,).
-        end: end of what is replaced, half-open, shape (A,).
-    """
-    # bases are even slots and the gaps before them odd ones, so that an insertion has a place
-    insertion = start == end
-    first = 2 * start - insertion
-    last = np.where(insertion, 2 * start, 2 * end - 1)
-    order = np.argsort(first, kind="stable")
-    reached = np.searchsorted(first[order], last[order], side="left")
-    counts = reached - np.arange(len(order)) - 1
-    left = np.repeat(np.arange(len(order)), counts)
-    offsets = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
-    pairs = np.stack([order[left], order[left + 1 + offsets]])
-    earlier, later = pairs.min(axis=0), pairs.max(axis=0)
-    return {int(row): earlier[later == row] for row in np.unique(later)}
-
-
-def without_overlaps(edits: Edits) -> tuple[Edits, _Mask]:
-    """Let the first of overlapping edits win on every haplotype.
-
-    Args:
-        edits: in the order of the file.
-
-    Returns:
-        The edits that are kept, and which were lost, shape (A, H).
-    """
-    carried = edits.carried.copy()
-    for row, earlier in overlapping_earlier(edits.start, edits.end).items():
-        carried[row] &= ~carried[earlier].any(axis=0)
-    kept = Edits(edits.record, edits.number, edits.start, edits.end, edits.words, carried)
-    return kept, edits.carried & ~carried
-
-
-def distinct_columns(carried: _Mask) -> tuple[_Integers, _Integers]:
-    """Distinct columns of a matrix of shape (A, H), numbered by first appearance.
-
-    Returns:
-        The first column of each kind, shape (D,), and the kind of every column, shape (H,).
-    """
-    packed = np.packbits(np.ascontiguousarray(carried.T), axis=1)
-    width = packed.shape[1]
-    raw = packed.tobytes()
-    kinds: dict[bytes, int] = {}
-    kind_of = np.empty(carried.shape[1], dtype=np.int64)
-    first: list[int] = []
-    for column in range(carried.shape[1]):
-        key = raw[column * width : (column + 1) * width]
-        kind_of[column] = kind = kinds.setdefault(key, len(kinds))
-        if kind == len(first):
-            first.append(column)
-    return np.array(first, dtype=np.int64), kind_of
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the window lies on every edited haplotype of a stretch.
-
-    Attributes:
-        first: index of the window's first base on the edited stretch, shape (D,).
-        available: bases of the edited stretch, shape (D,).
-        deleted: whether the anchor is deleted, shape (D,).
-        deletes_anchor: edits that delete the anchor, shape (A,).
-    """
-
-    first: _Integers
-    available: _Integers
-    deleted: _Mask
-    deletes_anchor: _Mask
-
-    def lacking(self, length: int) -> tuple[int, int]:
-        """Bases of flank that some haplotype lacks on the left and on the right."""
-        left = max(0, -int(self.first.min(initial=0)))
-        right = max(0, int((self.first + length - self.available).max(initial=0)))
-        return left, right
-
-
-def layout(edits: Edits, window: Window, start: int, end: int) -> Layout:
-    """Find the window on haplotypes with sorted disjoint edits of [start, end)."""
-    growth = edits.growth
-    shift = _weighted(np.where(edits.end <= window.anchor, growth, 0), edits.carried)
-    total = _weighted(growth, edits.carried)
-    replaced = np.array([len(word) for word in edits.words], dtype=np.int64)
-    deletes = (edits.start <= window.anchor) & (window.anchor < edits.end)
-    deletes &= window.anchor - edits.start >= replaced
-    deleted = edits.carried[deletes].any(axis=0)
-    for column in np.flatnonzero(deleted):
-        own = [edits.edit(row) for row in np.flatnonzero(edits.carried[:, column])]
-        anchor, _ = edited_anchor(window.anchor, own, window.strand)
-        shift[column] = anchor - window.anchor
-    first = window.start + shift - start
-    return Layout(first, end - start + total, deleted, deletes)
-
-
-def _weighted(weights: _Integers, carried: _Mask) -> _Integers:
-    """Sum of the weights of the edits that every haplotype carries, shape (H,)."""
-    rows = np.flatnonzero(weights)
-    return weights[rows] @ carried[rows].astype(np.int64)
-
-
-class Scribe:
-    """Writes the bases of haplotypes of one stretch.
-
-    Substitutions are scattered into a copy of the reference, then insertions and deletions are
-    spliced. Everything is complemented beforehand on the minus strand.
-    """
-
-    def __init__(self, reference: bases.Codes, start: int, window: Window, edits: Edits) -> None:
-        """Prepare the edits.
-
-        Args:
-            reference: codes of the stretch, forward strand.
-            start: first position of the stretch, 0-based.
-            window: strand and length.
-            edits: sorted, disjoint on every haplotype, inside the stretch.
-        """
-        self.window = window
-        self.edits = edits
-        self._first = edits.start - start
-        self._last = edits.end - start
-        self._reference = self._oriented(reference)
-        same_length = edits.growth == 0
-        atoms: list[tuple[int, int, int]] = []
-        for row in np.flatnonzero(same_length):
-            word = self._oriented(bases.encode(edits.words[row]))
-            atoms += [(int(row), int(self._first[row]) + i, int(c)) for i, c in enumerate(word)]
-        table = np.array(atoms, dtype=np.int64).reshape(-1, 3)
-        self._places, self._codes = table[:, 1], table[:, 2].astype(np.uint8)
-        self._scattered = np.ascontiguousarray(edits.carried[table[:, 0]].T)
-        self._indels = np.flatnonzero(~same_length)
-        self._spliced = np.ascontiguousarray(edits.carried[self._indels].T)
-        self._words = {
-            int(row): self._oriented(bases.encode(edits.words[row])) for row in self._indels
-        }
-
-    def _oriented(self, codes: bases.Codes) -> bases.Codes:
-        return codes if self.window.strand == "+" else bases.reverse_complement(codes)[::-1]
-
-    def write(self, column: int, first: int) -> bases.Codes:
-        """The model input of one haplotype, whose window begins at `first` of its bases."""
-        codes = self._reference.copy()
-        atoms = self._scattered[column]
-        codes[self._places[atoms]] = self._codes[atoms]
-        indels = self._indels[self._spliced[column]]
-        if indels.size:
-            pieces: list[bases.Codes] = []
-            done = 0
-            for row in indels:
-                pieces += [codes[done : self._first[row]], self._words[int(row)]]
-                done = int(self._last[row])
-            codes = np.concatenate([*pieces, codes[done:]])
-        codes = codes[first : first + self.window.length]
-        return codes if self.window.strand == "+" else np.ascontiguousarray(codes[::-1])
-
-
 @contextmanager
 def streamed_table(
     path: str | Path, schema: TableSchema, metadata: Mapping[str, str]
@@ -388,10 +199,10 @@ def streamed_table(
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as w:
 
         def flush() -> None:
-            if waiting:
+            if any(table.num_rows for table in waiting):
                 table = pa.concat_tables(waiting).unify_dictionaries()
                 w.write_table(table, row_group_size=table.num_rows)
-                waiting.clear()
+            waiting.clear()
 
         def add(columns: Mapping[str, Any]) -> None:
             arrays = [pa.array(columns[name], type=arrow.field(name).type) for name in arrow.names]
@@ -483,7 +294,7 @@ class HaplotypeSequences:
 
     def _haplotypes(
         self, name: str, window: Window, counts: WindowCounts
-    ) -> tuple[StoredWindow, EditColumns, _Integers, _Integers, pa.DictionaryArray] | None:
+    ) -> tuple[StoredWindow, EditColumns, Integers, Integers, pa.DictionaryArray] | None:
         reason = beyond_contig_reason(
             self.genome, name, window, self.source, self.rules.beyond_contig
         )
@@ -601,8 +412,14 @@ class _Stretch:
                 words.append(span[2])
         replacements = np.empty(len(words), dtype=object)
         replacements[:] = words
-        integers = (np.array(column, dtype=np.int64) for column in (record, number, start, end))
-        return Edits(*integers, replacements, np.zeros((len(words), 0), dtype=bool))
+        return Edits(
+            np.array(record, dtype=np.int64),
+            np.array(number, dtype=np.int64),
+            np.array(start, dtype=np.int64),
+            np.array(end, dtype=np.int64),
+            replacements,
+            np.zeros((len(words), 0), dtype=bool),
+        )
 
     def _note(self, row: int, kind: str, reason: str) -> None:
         inside = self.calls.positions[row] < self.end and self.calls.ends[row] > self.start
@@ -626,8 +443,8 @@ class _Stretch:
         try:
             codes = bases.encode(text)
         except InputError as error:
-            bad = next(row for row in rows if not self.calls.refs[row].isalpha())
-            raise InputError(f"{self.source.genotypes.path}: {self._name(bad)}: {error}") from error
+            place = f"{self.source.genotypes.path}, REF of the records near {self.window}"
+            raise InputError(f"{place}: {error}") from error
         offsets = np.cumsum(lengths) - lengths
         starts = self.calls.positions[rows] - self._bases_start
         places = np.repeat(starts - offsets, lengths) + np.arange(len(codes))
@@ -675,7 +492,7 @@ class _Stretch:
         calls = self.calls
         samples = calls.phased.shape[1]
         present = np.ones((samples, 2), dtype=bool)
-        self._both_reference: _Mask | None = None
+        self._both_reference: Mask | None = None
         self.missing_calls = self.unphased_calls = 0
         irregular = np.flatnonzero(~calls.regular)
         self.mixed = np.zeros(samples, dtype=bool)
@@ -690,7 +507,7 @@ class _Stretch:
         present[self.mixed | self.dropped] = False
         self.columns = np.flatnonzero(present.reshape(-1))
 
-    def _apply_policies(self, rows: _Integers) -> None:
+    def _apply_policies(self, rows: Integers) -> None:
         used = np.zeros(len(self.calls), dtype=bool)
         used[rows] = True
         calls = self.calls.select(used)
@@ -704,11 +521,11 @@ class _Stretch:
             self.dropped |= missing.any(axis=0)
         if self.rules.unphased == "skip_sample":
             self.dropped |= unphased.any(axis=0)
-        else:
+        elif self.unphased_calls:
             self._both_reference = np.zeros(self.calls.phased.shape, dtype=bool)
             self._both_reference[rows] = unphased
 
-    def _refuse(self, kind: str, calls: _Mask, rows: _Integers) -> None:
+    def _refuse(self, kind: str, calls: Mask, rows: Integers) -> None:
         if getattr(self.rules, kind) != "error" or not calls.any():
             return
         row, sample = (int(index[0]) for index in np.nonzero(calls))
@@ -739,9 +556,7 @@ class _Stretch:
             carried &= ~np.repeat(self._both_reference[edits.record], 2, axis=1)
         if len(self.columns) < carried.shape[1]:
             carried = carried[:, self.columns]
-        edits = Edits(
-            edits.record, edits.number, edits.start, edits.end, edits.words, carried
-        )
+        edits = edits.carried_by(carried)
         return edits.select(carried.any(axis=1))
 
     # --- how much flank ----------------------------------------------------------------------
@@ -753,15 +568,7 @@ class _Stretch:
         if (first, last) != (self.start, self.end):
             return first, last
         representatives, self.kind_of = distinct_columns(self.edits.carried)
-        distinct = self.edits.select(np.arange(len(self.edits)))
-        distinct = Edits(
-            distinct.record,
-            distinct.number,
-            distinct.start,
-            distinct.end,
-            distinct.words,
-            self.edits.carried[:, representatives],
-        )
+        distinct = self.edits.carried_by(self.edits.carried[:, representatives])
         distinct, lost = without_overlaps(distinct)
         order = np.lexsort((distinct.end, distinct.start))
         self.distinct, self.lost = distinct.select(order), lost
@@ -781,7 +588,7 @@ class _Stretch:
             source._leave_out(file, self._name(row), reason)
         multiplicity = np.bincount(self.kind_of, minlength=self.lost.shape[1])
         counts.overlaps = int((self.lost @ multiplicity).sum())
-        for row in np.flatnonzero(self.lost.any(axis=1)):
+        for row in np.flatnonzero(self.lost.any(axis=1)).tolist():
             source._leave_out(file, self._name(int(self.edits.record[row])), OVERLAPPING)
         counts.start, counts.end = self.start, self.end
         counts.missing_calls, counts.unphased_calls = self.missing_calls, self.unphased_calls
@@ -800,7 +607,7 @@ class _Stretch:
 
     def sequences(
         self, name: str, counts: WindowCounts
-    ) -> tuple[StoredWindow, EditColumns, _Integers, _Integers, pa.DictionaryArray]:
+    ) -> tuple[StoredWindow, EditColumns, Integers, Integers, pa.DictionaryArray]:
         """The stored window, its distinct sequences, and who carries which."""
         window = self.window
         first = self.start - self._bases_start
@@ -816,82 +623,99 @@ class _Stretch:
             self.start,
             reference,
         )
-        scribe = Scribe(reference, self.start, window, self.distinct)
-        hashes = [sequence_hash(stored.sequence(()))]
-        sequence_of_hash = {hashes[0]: 0}
-        kinds = self.distinct.carried.shape[1]
-        sequence_of = np.empty(kinds, dtype=np.int64)
-        written: list[int] = []
-        for kind in range(kinds):
-            digest = sequence_hash(scribe.write(kind, int(self.layout.first[kind])))
-            sequence_of[kind] = number = sequence_of_hash.setdefault(digest, len(hashes))
-            if number == len(hashes):
-                hashes.append(digest)
-                written.append(kind)
-        ids = [f"{name}.ref", *(f"{name}.h{number}" for number in range(1, len(hashes)))]
-        owner, rows = self._reaching(np.array(written, dtype=np.int64))
+        self.scribe = Scribe(reference, self.start, window, self.distinct)
+        reach = reaching(self.distinct, self.layout, self.start, window.length)
+        sequence_of, written = self._distinct_bases(stored, reach)
+        ids = [f"{name}.ref", *(f"{name}.h{number}" for number in range(1, len(written) + 1))]
+        taken = np.isin(reach.owner, written)
+        sizes = np.diff(reach.bounds)[written]
+        rows = reach.rows[taken]
         columns = EditColumns(
             ids,
-            hashes,
-            np.concatenate([[0], np.cumsum(np.bincount(owner + 1, minlength=len(ids)))]),
+            None,
+            np.concatenate([[0, 0], np.cumsum(sizes)]),
             self.distinct.start[rows],
             self.distinct.end[rows],
             rows,
             self.distinct.words.tolist(),
         )
-        self._count_sequences(counts, sequence_of, owner, rows, len(ids))
-        self._check(stored, columns, scribe, written)
+        self._check(stored, columns, written)
+        growth = np.zeros(len(ids), dtype=np.int64)
+        np.add.at(growth, np.repeat(np.arange(1, len(ids)), sizes), self.distinct.growth[rows])
+        self._count_sequences(counts, sequence_of, growth, rows)
         haplotype_ids = pa.DictionaryArray.from_arrays(
             pa.array(sequence_of[self.kind_of], type=pa.int32()), pa.array(ids)
         )
         return stored, columns, self.columns // 2, self.columns % 2, haplotype_ids
 
-    def _reaching(self, kinds: _Integers) -> tuple[_Integers, _Integers]:
-        """Edits of each kind that change the window's bytes: (index of the kind, row), sorted.
+    def _distinct_bases(self, stored: StoredWindow, reach: Reaching) -> tuple[Integers, list[int]]:
+        """Number the kinds of haplotypes by their bases.
 
-        An edit whose bases all lie before the window's first base, or behind its last, moves
-        nothing inside it, unless it deletes the anchor.
+        Returns:
+            The sequence of every kind, 0 for the reference, and the kinds that stand for
+            sequences 1, 2, ...
         """
-        edits = self.distinct
-        owner, rows = np.nonzero(np.ascontiguousarray(edits.carried[:, kinds].T))
-        growth = edits.growth[rows]
-        before = np.cumsum(growth) - growth
-        counts = np.bincount(owner, minlength=len(kinds))
-        group_start = np.cumsum(counts) - counts
-        before -= np.repeat(before[group_start[counts > 0]], counts[counts > 0])
-        place = edits.start[rows] - self.start + before
-        width = growth + edits.end[rows] - edits.start[rows]
-        first = self.layout.first[kinds][owner]
-        outside = (place + width <= first) | (place >= first + self.window.length)
-        kept = ~outside | self.layout.deletes_anchor[rows]
-        return owner[kept], rows[kept]
+        marks = fingerprints(
+            stored.bases, self.start, self.distinct, reach, self.scribe, self.layout
+        )
+        reference = self._mark_of_reference(stored.bases)
+        sequence_of = np.zeros(len(marks), dtype=np.int64)
+        written: list[int] = []
+        alike: dict[int, list[tuple[int, int]]] = {reference: [(0, -1)]}
+        plain = np.diff(reach.bounds) == 0
+        for kind, mark in enumerate(marks.tolist()):
+            if plain[kind]:
+                continue
+            candidates = alike.setdefault(mark, [])
+            number = next(
+                (number for number, other in candidates if self._same_bases(stored, kind, other)),
+                None,
+            )
+            if number is None:
+                written.append(kind)
+                number = len(written)
+                candidates.append((number, kind))
+            sequence_of[kind] = number
+        return sequence_of, written
+
+    def _mark_of_reference(self, codes: bases.Codes) -> int:
+        none = np.zeros(0, dtype=np.int64)
+        first = np.array([self.window.start - self.start])
+        reach = Reaching(none, none, none, np.zeros(2, dtype=np.int64), first)
+        return int(
+            fingerprints(codes, self.start, self.distinct, reach, self.scribe, self.layout)[0]
+        )
+
+    def _same_bases(self, stored: StoredWindow, kind: int, other: int) -> bool:
+        """Whether two kinds of haplotypes, -1 for the reference, have equal bases."""
+        return np.array_equal(self._bases_of(stored, kind), self._bases_of(stored, other))
+
+    def _bases_of(self, stored: StoredWindow, kind: int) -> bases.Codes:
+        if kind < 0:
+            return stored.sequence(())
+        return self.scribe.write(kind, int(self.layout.first[kind]))
 
     def _count_sequences(
-        self,
-        counts: WindowCounts,
-        sequence_of: _Integers,
-        owner: _Integers,
-        rows: _Integers,
-        sequences: int,
+        self, counts: WindowCounts, sequence_of: Integers, growth: Integers, rows: Integers
     ) -> None:
-        growth = np.bincount(owner + 1, self.distinct.growth[rows], minlength=sequences)
         carried = np.unique(sequence_of[self.kind_of])
         counts.distinct = len(carried)
         counts.variants = len(np.unique(rows))
-        counts.min_growth = int(growth[carried].min(initial=0))
-        counts.max_growth = int(growth[carried].max(initial=0))
+        if carried.size:
+            counts.min_growth = int(growth[carried].min())
+            counts.max_growth = int(growth[carried].max())
         counts.deleted_anchors = int(np.count_nonzero(self.layout.deleted[self.kind_of]))
 
-    def _check(
-        self, stored: StoredWindow, columns: EditColumns, scribe: Scribe, written: list[int]
-    ) -> None:
-        """Compare the first sequences of a run with those that their edit lists give."""
+    def _check(self, stored: StoredWindow, columns: EditColumns, written: list[int]) -> None:
+        """Compare the first haplotypes of a run with what their edit lists give."""
         if self.source._checked or not written:
             return
         self.source._checked = True
         for number, kind in list(enumerate(written, start=1))[:_SELF_CHECKED]:
-            fast = scribe.write(kind, int(self.layout.first[kind]))
-            if not np.array_equal(fast, stored.sequence(columns.edits(number))):
+            plain = edited_sequence(
+                stored.bases, stored.flank_start, stored.window, columns.edits(number)
+            )
+            if not np.array_equal(self._bases_of(stored, kind), plain):
                 raise RuntimeError(f"{columns.ids[number]}: bases and edit list do not agree")
 
     def _name(self, row: int) -> str:

@@ -1,13 +1,11 @@
 """Points found by a model: positions at which the replicates' mean prediction is high."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
 from seqtrust.effects import aligned_values, facts_of
 from seqtrust.errors import InputError
-from seqtrust.files import write_text
 from seqtrust.genes import Point
 from seqtrust.models.facts import Facts
 from seqtrust.predictions import Predictions
@@ -66,12 +64,3 @@ def position_of_bin(window: StoredWindow, facts: Facts, number: int) -> int:
     offset = facts.crop + number * facts.bin_width + facts.bin_width // 2
     place = window.window
     return place.start + offset if window.strand == "+" else place.end - 1 - offset
-
-
-def write_points(path: str | Path, points: Sequence[Point]) -> None:
-    """Write points as a BED of one-base intervals, the prediction as the score."""
-    rows = [
-        f"{p.contig}\t{p.position}\t{p.position + 1}\t{p.name}\t{p.score:.6f}\t{p.strand}\n"
-        for p in points
-    ]
-    write_text(path, "".join(rows))

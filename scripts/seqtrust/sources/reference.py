@@ -8,35 +8,11 @@ from seqtrust.edits import Edit
 from seqtrust.errors import InputError, at_line
 from seqtrust.files import numbered_lines
 from seqtrust.genes import Point, read_points
-from seqtrust.genome import Genome, Window
+from seqtrust.genome import Genome, Window, parse_region
 from seqtrust.sequence_set import StoredWindow, store_window
 from seqtrust.sources.skipped import Skipped
 
 BEYOND_CONTIG = ("error", "skip", "pad")
-
-
-def parse_region(region: str, genome: Genome) -> tuple[str, int, int]:
-    """`contig` or `contig:start-end` (1-based inclusive, as in samtools) as a 0-based interval.
-
-    Raises:
-        InputError: the region cannot be read or reaches over the contig's end.
-    """
-    contig, _, span = region.partition(":")
-    contig = genome.resolve(contig)
-    if not span:
-        return contig, 0, genome.contigs[contig]
-    try:
-        start, end = (int(number.replace(",", "")) for number in span.split("-"))
-    except ValueError:
-        raise InputError(
-            f"region {region!r}: expected contig:start-end, 1-based and inclusive"
-        ) from None
-    if not 1 <= start <= end <= genome.contigs[contig]:
-        raise InputError(
-            f"region {region!r}: expected 1 <= start <= end <= {genome.contigs[contig]:,}, "
-            f"the length of contig {contig!r}"
-        )
-    return contig, start - 1, end
 
 
 def tile_windows(

@@ -15,12 +15,11 @@ from seqtrust.edits import Edit, edited_anchor
 from seqtrust.errors import InputError, at_line
 from seqtrust.files import numbered_lines, read_input_table
 from seqtrust.genes import Point
-from seqtrust.genome import Genome, Window, resolve_contig
+from seqtrust.genome import Genome, Window, parse_region, resolve_contig
 from seqtrust.sequence_set import StoredWindow, store_window
 from seqtrust.sources.reference import (
     beyond_contig_reason,
     centred_window,
-    parse_region,
     point_window,
 )
 from seqtrust.sources.skipped import Skipped, count_reasons
