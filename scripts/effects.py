@@ -1,10 +1,10 @@
 """Contrast the predictions of alternatives with those of their references."""
 
+from seqtrust.contrasts import CONTRASTS
 from seqtrust.effects import SCHEMA, compute_effects, reaches
 from seqtrust.logs import log_to
 from seqtrust.predictions import read_replicates
 from seqtrust.sequence_set import read_sequence_set
-from seqtrust.sources.variants import CONTRASTS
 from seqtrust.tables import dump, read_table, write_table
 
 with log_to(snakemake.log[0]):

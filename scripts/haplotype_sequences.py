@@ -1,7 +1,6 @@
 """Make a sequence set of the distinct haplotypes of phased people, per window."""
 
-from dataclasses import fields
-
+from seqtrust.contrasts import CONTRASTS
 from seqtrust.genome import Genome
 from seqtrust.genotypes import GenotypeFile
 from seqtrust.logs import log_to
@@ -16,37 +15,40 @@ from seqtrust.sources.haplotypes import (
 )
 from seqtrust.sources.reference import named_windows
 from seqtrust.sources.skipped import count_reasons, write_skipped
-from seqtrust.sources.variants import CONTRASTS, with_lines
+
+RULES = (
+    "variants",
+    "unphased",
+    "missing",
+    "min_frequency",
+    "max_frequency",
+    "max_ref_mismatch",
+)
 
 with log_to(snakemake.log[0]) as log:
     settings = snakemake.params.settings
     chosen = settings["source"]["haplotypes"]
+    files, outputs = snakemake.input, snakemake.output
+    genome = Genome(files.fasta, settings["assembly"], snakemake.params.build)
+    genotypes = GenotypeFile(files.variants, files.index, files.get("samples"))
     ((kind, choice),) = chosen["windows"].items()
-    genome = Genome(snakemake.input.fasta, settings["assembly"], snakemake.params.build)
-    genotypes = GenotypeFile(
-        snakemake.input.variants, snakemake.input.index, snakemake.input.get("samples")
+    windows = named_windows(genome, kind, choice, str(files.windows), settings["length"])
+    rules = HaplotypeRules(
+        **{name: chosen[name] for name in RULES if name in chosen},
+        beyond_contig=settings["beyond_contig"],
     )
-    source = str(snakemake.input.windows)
-    options = {
-        rule.name: chosen[rule.name] for rule in fields(HaplotypeRules) if rule.name in chosen
-    }
-    collection = HaplotypeSequences(
-        genome,
-        genotypes,
-        named_windows(genome, kind, choice, source, settings["length"]),
-        HaplotypeRules(**options, beyond_contig=settings["beyond_contig"]),
-        source,
-    )
+    source = HaplotypeSequences(genome, genotypes, windows, rules, str(files.windows))
     metadata = genome.provenance(settings["length"])
     with (
-        streamed_table(snakemake.output.haplotypes, HAPLOTYPES, metadata) as haplotypes,
-        streamed_table(snakemake.output.contrasts, CONTRASTS, metadata) as contrasts,
+        streamed_table(outputs.haplotypes, HAPLOTYPES, metadata) as haplotypes,
+        streamed_table(outputs.contrasts, CONTRASTS, metadata) as contrasts,
     ):
-        content = collection.content(haplotypes, contrasts)
-        count = write_sequence_set(snakemake.output.sequences, content, metadata)
-    write_samples(snakemake.output.samples, genotypes.names)
-    write_windows(snakemake.output.windows, collection.counts)
-    write_skipped(snakemake.output.skipped, with_lines(collection.skipped))
-    people = sum(row.haplotypes for row in collection.counts)
-    log.info("%d windows, %d haplotypes, %d sequences", len(collection.counts), people, count)
-    log.info("skipped: %s", count_reasons(collection.skipped))
+        count = write_sequence_set(
+            outputs.sequences, source.content(haplotypes, contrasts), metadata
+        )
+    write_windows(outputs.windows, source.counts)
+    write_samples(outputs.samples, genotypes.names)
+    write_skipped(outputs.skipped, source.skipped)
+    log.info("%d samples, %d sequences", len(genotypes.names), count)
+    log.info("%d haplotypes in %d windows", source.haplotypes, len(source.counts))
+    log.info("skipped: %s", count_reasons(source.skipped))

@@ -1,5 +1,6 @@
 """Make a sequence set of motifs inserted into backgrounds."""
 
+from seqtrust.contrasts import write_contrasts
 from seqtrust.genome import Genome
 from seqtrust.logs import log_to
 from seqtrust.motifs import read_meme
@@ -11,7 +12,6 @@ from seqtrust.sources.insertions import (
     read_truth,
 )
 from seqtrust.sources.skipped import count_reasons, write_skipped
-from seqtrust.sources.variants import write_contrasts
 
 with log_to(snakemake.log[0]) as log:
     settings = snakemake.params.settings

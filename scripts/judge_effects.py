@@ -1,10 +1,10 @@
 """Judge the signs of effects: do replicates agree, and rightly?"""
 
+from seqtrust.contrasts import CONTRASTS
 from seqtrust.effects import SCHEMA as EFFECTS
 from seqtrust.logs import log_to
 from seqtrust.models.card import read_card
 from seqtrust.sequence_set import read_sequence_set
-from seqtrust.sources.variants import CONTRASTS
 from seqtrust.tables import dump, read_table, write_table
 from seqtrust.verdicts import SCHEMA, judge_effects, regions_of
 

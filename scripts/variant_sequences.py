@@ -1,11 +1,13 @@
 """Make a sequence set of variants: REF and ALT as two sequences that share a window."""
 
+from seqtrust.contrasts import write_contrasts
 from seqtrust.genes import read_points
 from seqtrust.genome import Genome
 from seqtrust.logs import log_to
 from seqtrust.sequence_set import write_sequence_set
 from seqtrust.sources.skipped import count_reasons, write_skipped
-from seqtrust.sources.variants import VariantSequences, read_variants, with_lines, write_contrasts
+from seqtrust.sources.variant_records import read_variants, with_lines
+from seqtrust.sources.variants import VariantSequences
 
 with log_to(snakemake.log[0]) as log:
     settings = snakemake.params.settings

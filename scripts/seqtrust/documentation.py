@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqtrust import effects, predictions, sequence_set, verdicts
+from seqtrust import contrasts, effects, predictions, sequence_set, verdicts
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
-from seqtrust.sources import haplotypes, variants
+from seqtrust.sources import haplotypes
 from seqtrust.tables import TableSchema
 
 TABLES = (
     sequence_set.SCHEMA,
-    variants.CONTRASTS,
+    contrasts.CONTRASTS,
     haplotypes.HAPLOTYPES,
     predictions.SCHEMA,
     effects.SCHEMA,

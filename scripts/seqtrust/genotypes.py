@@ -256,6 +256,8 @@ class _BcfLines:
         _require(path, index)
         try:
             self._file = pysam.VariantFile(str(path), index_filename=str(index))
+            if self._file.index is None:
+                raise OSError("not an index of a BCF")
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{path} cannot be opened with the index {index} ({error}); if its header names "

@@ -15,7 +15,7 @@ from seqtrust.errors import InputError
 from seqtrust.genes import read_points
 from seqtrust.genome import Genome, SplitRegions
 from seqtrust.sources.reference import bed_windows
-from seqtrust.sources.variants import read_effect_table, read_vcf
+from seqtrust.sources.variant_records import read_effect_table, read_vcf
 from seqtrust.targets import read_targets
 
 JUNK = ["", "x", "-5", "0", "1e9", "99999", "nan", "chr9", "chr2", ".", "-", "3.5", "a\tb", "²"]

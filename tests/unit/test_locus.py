@@ -6,13 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from seqtrust.contrasts import CONTRASTS
 from seqtrust.effects import compute_effects, reaches
 from seqtrust.genes import Point
 from seqtrust.genome import Genome, SplitRegions
 from seqtrust.inference.predict import predict
 from seqtrust.models.checkpoint import import_replicate
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
-from seqtrust.sources.variants import CONTRASTS, VariantSequences, read_variants
+from seqtrust.sources.variant_records import read_variants
+from seqtrust.sources.variants import VariantSequences
 from seqtrust.variant_files import index
 from seqtrust.verdicts import INCONSISTENT, judge_effects
 

@@ -7,25 +7,23 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seqtrust import bases, variant_files
+from seqtrust.contrasts import CONTRASTS, write_contrasts
 from seqtrust.edits import apply_edits
 from seqtrust.errors import InputError
 from seqtrust.genes import Point
 from seqtrust.genome import Genome
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
 from seqtrust.sources.skipped import Skipped
-from seqtrust.sources.variants import (
-    CONTRASTS,
+from seqtrust.sources.variant_records import (
     Variant,
-    VariantSequences,
     check_reference,
     left_normalise,
-    nearest_point,
     read_effect_table,
     read_variants,
     read_vcf,
     with_lines,
-    write_contrasts,
 )
+from seqtrust.sources.variants import VariantSequences, nearest_point
 from seqtrust.tables import read_table
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")

@@ -56,7 +56,7 @@ from seqtrust.haplotype_edits import (
 from seqtrust.sequence_set import EditColumns, StoredWindow
 from seqtrust.sources.reference import beyond_contig_reason
 from seqtrust.sources.skipped import Skipped
-from seqtrust.sources.variants import REF_DIFFERS
+from seqtrust.sources.variant_records import REF_DIFFERS
 from seqtrust.tables import Column, TableSchema
 
 SYMBOLIC = "ALT is symbolic or has other letters than A, C, G, T"
@@ -260,6 +260,11 @@ class HaplotypeSequences:
         What the settings ask for (SNVs only, frequencies) is counted per window and not listed.
         """
         return list(self._skipped.values())
+
+    @property
+    def haplotypes(self) -> int:
+        """Haplotypes of all windows written so far."""
+        return sum(row.haplotypes for row in self.counts)
 
     def content(
         self, haplotypes: Sink, contrasts: Sink
