@@ -58,6 +58,8 @@ def _message(error: ValidationError) -> str:
         kinds = ", ".join(schema["properties"])
         found = ", ".join(instance) or "none"
         return f"{where}: expected exactly one of {kinds}; found {found}"
+    if error.validator == "anyOf" and "description" in schema:
+        return f"{where}: {instance!r}; expected {schema['description']}"
     if error.validator == "oneOf":
         choices = ", ".join(choice["required"][0] for choice in schema["oneOf"])
         return f"{where}: expected exactly one of {choices}"
@@ -96,6 +98,22 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
                 if value not in known:
                     nearest = nearest_clause(value, known)
                     yield f"{path}: there is no {value!r} under {section}{nearest}"
+    yield from _unknown_outputs(config)
+
+
+def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of outputs that an ensemble does not have."""
+    entries = {f"verdicts/{name}": entry for name, entry in config["verdicts"].items()}
+    entries |= {f"accuracy/{name}": entry for name, entry in config["accuracy"].items()}
+    for name, entry in config["point_sets"].items():
+        if "predicted" in entry:
+            entries[f"point_sets/{name}/predicted"] = entry["predicted"]
+    for path, entry in entries.items():
+        ensemble, output = entry["ensemble"], entry["output"]
+        known = list(config["ensembles"].get(ensemble, {}).get("outputs", [output]))
+        if output not in known:
+            nearest = nearest_clause(output, known)
+            yield f"{path}/output: ensemble {ensemble!r} has no output {output!r}{nearest}"
 
 
 def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -208,3 +208,23 @@ def test_every_reference_is_a_key_of_the_schema():
     keys = {key for _, schema in EVERY for key in schema.get("properties", {})}
     assert set(REFERENCES) <= keys
     assert set(REFERENCES.values()) <= set(SCHEMA["properties"])
+
+
+def test_an_output_that_the_ensemble_lacks_is_refused():
+    config = json.loads(json.dumps(TOY))
+    config["verdicts"]["eqtl"]["output"] = "activty"
+    with pytest.raises(InputError) as error:
+        checked_config(config, SCHEMA)
+    message = (
+        "verdicts/eqtl/output: ensemble 'cnn' has no output 'activty'; did you mean 'activity'?"
+    )
+    assert message in str(error.value)
+
+
+def test_a_value_of_no_allowed_kind_says_what_is_expected():
+    config = json.loads(json.dumps(TOY))
+    config["ensembles"]["cnn"]["outputs"]["activity"]["bins"] = "middle"
+    with pytest.raises(
+        InputError, match="outputs/activity/bins: 'middle'; expected `all`, `centre`"
+    ):
+        checked_config(config, SCHEMA)

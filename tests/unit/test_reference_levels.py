@@ -153,6 +153,7 @@ SCORES = arrays(np.float64, (7, 3), elements=st.floats(-1, 1, width=16), unique=
 
 
 @given(SCORES, st.booleans())
+@settings(max_examples=40)
 def test_correlation_is_the_mean_over_pairs(scores, signs):
     pairs = [scores[:, list(pair)] for pair in combinations(range(3), 2)]
     expected = np.mean([replicate_correlation(pair, signs) for pair in pairs])
@@ -161,6 +162,7 @@ def test_correlation_is_the_mean_over_pairs(scores, signs):
 
 
 @given(SCORES)
+@settings(max_examples=40)
 def test_correlation_of_ranks_against_scipy(scores):
     rho = spearmanr(scores[:, 0], scores[:, 1]).statistic
     assert replicate_correlation(scores[:, :2], True) == pytest.approx(2 * np.sin(np.pi * rho / 6))
