@@ -1,5 +1,6 @@
 # make run   the default config (toy), or CONFIG=config/x.yaml; then the report
 # make test  every test that this machine can run
+# make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 2
@@ -10,13 +11,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 LIBRARY := PYTHONPATH=scripts $(BIN)/python -m
 
-.PHONY: run test environment lint toy-inputs docs lock
+.PHONY: run test bench environment lint toy-inputs docs lock
 
 run: $(STAMP)
 	$(LIBRARY) seqtrust.run $(CONFIG) --cores $(CORES)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/haplotypes.py \
+		$(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
 environment: $(STAMP)
 

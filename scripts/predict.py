@@ -1,7 +1,6 @@
 """Predict one shard of a sequence set with one replicate."""
 
 from seqtrust.inference.predict import predict
-
 from seqtrust.logs import log_to
 from seqtrust.models.checkpoint import load_replicate
 from seqtrust.predictions import write_predictions

@@ -5,9 +5,11 @@ The slow way edits the whole contig of one haplotype and cuts the window at its 
 
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,13 @@ from seqtrust.errors import InputError
 from seqtrust.genome import Window
 from seqtrust.genotypes import GenotypeFile
 from seqtrust.haplotype_edits import distinct_columns, overlapping_earlier
+from seqtrust.sequence_set import (
+    Sequence,
+    StoredWindow,
+    edit_columns,
+    read_sequence_set,
+    write_sequence_set,
+)
 from seqtrust.sources.haplotypes import (
     DUPLICATE,
     HAPLOTYPES,
@@ -192,6 +201,43 @@ def test_distinct_columns_are_numbered_by_first_appearance(rows, columns, random
     assert first.tolist() == [texts.index(text) for text in order]
 
 
+MANY = tuple(Edit(position, position + 1, "A") for position in range(155, 175, 2))
+
+
+def stored_window():
+    codes = bases.encode(SEQUENCE)[150:290]
+    return StoredWindow("w", "toy", "c", ANCHOR, 30, LENGTH, "-", 150, codes)
+
+
+@given(st.sets(st.sampled_from(MANY)), st.sampled_from([(), (Edit(180, 183, ""),)]))
+def test_many_edits_are_applied_as_few_are(substitutions, indels):
+    window, edits = stored_window(), (*sorted(substitutions), *indels)
+    plain = edited_sequence(window.bases, window.flank_start, window.window, edits)
+    assert np.array_equal(window.sequence(edits), plain)
+
+
+@pytest.mark.parametrize("outside", [Edit(149, 150, "A"), Edit(290, 291, "C")])
+def test_many_edits_outside_of_the_stored_bases_are_refused(outside):
+    with pytest.raises(InputError, match="lies outside the stored bases 150-290"):
+        stored_window().sequence(sorted((outside, *MANY)))
+
+
+def test_a_set_in_columns_is_the_set_of_its_rows(tmp_path):
+    window, rows = stored_window(), [("w.ref", ()), ("w.h1", MANY), ("w.h2", MANY[3:5])]
+    columns = edit_columns(window, rows)
+    without = replace(columns, hashes=None)
+    tables = []
+    for name, content in (("rows", rows), ("columns", columns), ("without", without)):
+        assert write_sequence_set(tmp_path / name, [(window, content)], {}) == 3
+        assert read_sequence_set(tmp_path / name).sequences == [
+            Sequence(sequence_id, 0, edits) for sequence_id, edits in rows
+        ]
+        tables.append(pq.read_table(tmp_path / name))
+    assert tables[0].equals(tables[1])
+    assert tables[0].drop_columns("sequence_hash").equals(tables[2].drop_columns("sequence_hash"))
+    assert tables[2]["sequence_hash"].null_count == 4
+
+
 # --- rules -----------------------------------------------------------------------------------
 
 ANCHOR = 200
@@ -303,6 +349,31 @@ def test_a_sample_whose_ploidy_changes_is_left_out_and_counted(folder, genome):
     assert {key[0] for key in found.ids} == {1}
     assert found.source.counts[0].mixed_ploidy == 1
     assert found.source.skipped[0].reason == f"{MIXED_PLOIDY}: 1 samples left out"
+
+
+@pytest.mark.parametrize(("strand", "anchor_index"), [("+", 0), ("-", LENGTH - 1)])
+def test_a_deletion_of_an_anchor_at_the_edge_of_its_window_is_written(
+    folder, genome, strand, anchor_index
+):
+    """It moves the anchor, although none of its bases lies inside the window."""
+    rows = [(198, SEQUENCE[198:205], [SEQUENCE[198]], ["1|0", "0|0"])]
+    window = Window("toy", "c", ANCHOR, anchor_index, LENGTH, strand)
+    found = build(folder, genome, rows, [("w", window)])
+    edits, _, expected = slowly(rows, 0, 0, window, False)
+    assert np.array_equal(found.codes[0, 0, "w"], expected)
+    sequence = next(s for s in found.set.sequences if s.sequence_id == found.ids[0, 0, "w"])
+    assert sequence.edits == edits
+    assert found.source.counts[0].deleted_anchors == 1
+
+
+def test_a_variant_pushed_out_of_the_window_makes_no_sequence(folder, genome):
+    """Behind an insertion, the window's last bases belong to nobody any more."""
+    last = WINDOW.end - 3
+    inserted = (205, SEQUENCE[205], [SEQUENCE[205] + "ACGTACGT"], ["1|1", "0|1"])
+    found = build(folder, genome, [inserted, snv(last, "1|0", "1|0")], [("w", WINDOW)])
+    ids = [found.ids[s, h, "w"] for s in (0, 1) for h in (0, 1)]
+    assert ids == ["w.h1", "w.h1", "w.h2", "w.h1"]
+    assert found.set.sequences[1].edits == (Edit(206, 206, "ACGTACGT"),)
 
 
 def test_the_first_of_overlapping_variants_wins(folder, genome):
@@ -519,7 +590,7 @@ def test_memory_is_flat_and_time_about_linear_in_windows(tmp_path, make_genome):
             int(position),
             sequence[position],
             ["ACGT"[("ACGT".index(sequence[position]) + 1) % 4]],
-            ["|".join(map(str, pair)) for pair in rng.integers(0, 2, (30, 2))],
+            ["|".join(map(str, pair)) for pair in rng.integers(0, 2, (400, 2))],
         )
         for position in range(100, 399_900, 100)
     ]

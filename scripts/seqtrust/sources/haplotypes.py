@@ -364,8 +364,7 @@ class _Stretch:
         )
         contig = source._contigs[window.contig]
         ahead = 0 if self.rules.variants == "snvs" else _READ_AHEAD
-        # an insertion before the first base belongs to the base before it
-        self.calls = source.genotypes.fetch(contig, start - 1, end, ahead)
+        self.calls = source.genotypes.fetch(contig, start, end, ahead)
         self._fetch_bases()
         edits = self._within(self._edits())
         self.examined = len(np.unique(edits.record))
