@@ -120,7 +120,7 @@ def test_facts_survive_a_card():
         ({"output_scale": "log"}, "log_expression"),
         ({"alphabet": "ACGU"}, "alphabet"),
         ({"tracks": ()}, "at least one track"),
-        ({"tracks": (Track("a"), Track("a"))}, "unique"),
+        ({"tracks": (Track("a"), Track("b", variance_of=1))}, "track 1 .'b'. is the variance"),
         ({"tracks": (Track("a", "", 1), Track("b"))}, "name it back"),
         ({"tracks": (Track("a", "", 3),)}, "name it back"),
     ],

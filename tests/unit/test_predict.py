@@ -1,6 +1,7 @@
 """Batched, deduplicated, averaged prediction equals the naive one; bad input is refused."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -310,3 +311,28 @@ def test_settings_that_cannot_work_are_refused():
         predict(MODEL, one, OUTPUTS, threads=0)
     with pytest.raises(InputError, match="device"):
         predict(MODEL, one, OUTPUTS, device="tpu")
+
+
+def test_tracks_of_one_name_are_told_apart_by_index():
+    tracks = (Track("open"), Track("open"), Track("plus"))
+    same = Facts(None, 8, 0, tracks, 64, "toy", "counts")
+
+    def chosen(tracks):
+        (output,) = resolve_outputs({"one": {"tracks": tracks}}, same, LENGTH)
+        return output.tracks, output.track_names
+
+    assert chosen([1, "plus"]) == ((1, 2), ("open [1]", "plus"))
+    assert chosen(["open [0]"]) == ((0,), ("open [0]",))
+    assert chosen("all")[1] == ("open [0]", "open [1]", "plus")
+    with pytest.raises(InputError, match="tracks 0, 1 are all named 'open': name the track by its"):
+        chosen(["open"])
+    with pytest.raises(InputError, match="there is no track 3; the model has 3, counted from 0"):
+        chosen([3])
+
+
+def test_a_strand_specific_model_is_not_averaged_over_strands():
+    model = network()
+    model.facts = replace(model.facts, strand_specific=True)
+    codes = np.zeros((1, LENGTH), dtype=np.uint8)
+    with pytest.raises(InputError, match="reads the transcribed strand.*reverse_complement to f"):
+        predict(model, sequence_set(codes), OUTPUTS, reverse_complement=True)

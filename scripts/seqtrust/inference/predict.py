@@ -40,7 +40,7 @@ def resolve_outputs(
     """Turn an ensemble's `outputs:` into track and bin indices.
 
     Args:
-        outputs: name of an output to its `tracks` (names, or "all"), `bins` ("all", "centre"
+        outputs: name of an output to its `tracks` (names, indices, or "all"), `bins` ("all", "centre"
             for the bin that holds index length // 2, or [first, stop) in bins) and
             `reduction` over bins ("none", "sum", "mean"); left out they are all, all, none.
         facts: of the model.
@@ -132,6 +132,11 @@ def predict(
         raise InputError(f"batch_bases is {batch_bases}, but must be positive")
     length = codes.shape[1]
     specs = resolve_outputs(outputs, model.facts, length)
+    if reverse_complement and model.facts.strand_specific:
+        raise InputError(
+            f"architecture {model.architecture!r} reads the transcribed strand, so the mean over "
+            "both strands means nothing: set reverse_complement to false under inference"
+        )
     predictor = Predictor(model, specs, make_passes(reverse_complement, shifts, length))
     ids = sequences.ids()
     distinct, place_of = deduplicate(codes)
@@ -270,23 +275,43 @@ def _resolve_output(name: str, config: dict[str, Any], facts: Facts, length: int
         tracks,
         _resolve_bins(name, config.get("bins", "all"), facts, length),
         reduction,
-        tuple(facts.tracks[index].name for index in tracks),
+        tuple(facts.labels()[index] for index in tracks),
     )
 
 
-def _resolve_tracks(name: str, wanted: str | Sequence[str], facts: Facts) -> tuple[int, ...]:
-    known = [track.name for track in facts.tracks]
+def _resolve_tracks(
+    name: str, wanted: str | int | Sequence[str | int], facts: Facts
+) -> tuple[int, ...]:
     if wanted == "all":
-        return tuple(range(len(known)))
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    for track in names:
-        if track not in known:
+        return tuple(range(len(facts.tracks)))
+    several = [wanted] if isinstance(wanted, str | int) else list(wanted)
+    indices = tuple(_track_index(name, track, facts) for track in several)
+    if not indices or len(set(indices)) < len(indices):
+        raise InputError(f"output {name!r}: tracks {several} must be one or more different ones")
+    return indices
+
+
+def _track_index(name: str, wanted: str | int, facts: Facts) -> int:
+    """A track by its index, its unique label, or its name where no other has it."""
+    if isinstance(wanted, int):
+        if not 0 <= wanted < len(facts.tracks):
             raise InputError(
-                f"output {name!r}: the model has no track {track!r}{nearest_clause(track, known)}"
+                f"output {name!r}: there is no track {wanted}; the model has "
+                f"{len(facts.tracks)}, counted from 0"
             )
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"output {name!r}: tracks {names} must be one or more different ones")
-    return tuple(known.index(track) for track in names)
+        return wanted
+    labels = facts.labels()
+    if wanted in labels:
+        return labels.index(wanted)
+    same = [index for index, track in enumerate(facts.tracks) if track.name == wanted]
+    if same:
+        raise InputError(
+            f"output {name!r}: tracks {', '.join(map(str, same))} are all named {wanted!r}: "
+            "name the track by its index"
+        )
+    raise InputError(
+        f"output {name!r}: the model has no track {wanted!r}{nearest_clause(wanted, labels)}"
+    )
 
 
 def _resolve_bins(

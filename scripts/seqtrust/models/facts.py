@@ -1,5 +1,6 @@
 """Facts about a model that readers of its predictions need; without torch."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,15 +14,18 @@ class Track:
     """One predicted track.
 
     Attributes:
-        name: unique within its model.
+        name: a label; several tracks may share one, their indices tell them apart.
         assay: what was measured, free text.
         reverse_complement_index: index of the track that holds the other strand;
             None means the track itself (an unstranded assay).
+        variance_of: index of the track whose natural-log variance this one is (the second
+            half of a Gaussian head); None means a track with a measured counterpart.
     """
 
     name: str
     assay: str = ""
     reverse_complement_index: int | None = None
+    variance_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Facts:
         build: genome build of the training data, "" where it has none.
         output_scale: "counts", "probability" or "log_expression".
         alphabet: order of the four input channels.
+        strand_specific: the model reads the transcribed strand, and a prediction for the other
+            strand is another quantity: strands are not averaged.
     """
 
     input_length: int | None
@@ -47,6 +53,7 @@ class Facts:
     build: str
     output_scale: str
     alphabet: str = "ACGT"
+    strand_specific: bool = False
 
     def __post_init__(self) -> None:
         _refuse_bad_numbers(self)
@@ -102,6 +109,20 @@ class Facts:
             for index, track in enumerate(self.tracks)
         )
 
+    def labels(self) -> tuple[str, ...]:
+        """A unique label for every track: its name, with its index where names repeat."""
+        names = Counter(track.name for track in self.tracks)
+        return tuple(
+            track.name if names[track.name] == 1 else f"{track.name} [{index}]"
+            for index, track in enumerate(self.tracks)
+        )
+
+    def target_tracks(self) -> tuple[int, ...]:
+        """Indices of the tracks that have a measured counterpart: all but variances."""
+        return tuple(
+            index for index, track in enumerate(self.tracks) if track.variance_of is None
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for a model card."""
         plain = asdict(self)
@@ -134,11 +155,15 @@ def _refuse_bad_numbers(facts: Facts) -> None:
 def _refuse_bad_tracks(tracks: tuple[Track, ...]) -> None:
     if not tracks:
         raise InputError("a model needs at least one track")
-    names = [track.name for track in tracks]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(f"track names must be unique, these are not: {', '.join(repeated)}")
     for index, track in enumerate(tracks):
+        mean = track.variance_of
+        if mean is not None and not (
+            0 <= mean < len(tracks) and mean != index and tracks[mean].variance_of is None
+        ):
+            raise InputError(
+                f"track {index} ({track.name!r}) is the variance of track {mean}, which is no "
+                "other track with a mean"
+            )
         partner = track.reverse_complement_index
         if partner is None:
             continue

@@ -127,6 +127,7 @@ def build(parameters: PangolinParameters, tracks: tuple[Track, ...], genome_buil
         receptive_field=RECEPTIVE_FIELD,
         build=genome_build,
         output_scale="probability",
+        strand_specific=True,
     )
     return Model(Pangolin(parameters.heads), facts, "pangolin", plain_parameters(parameters))
 
