@@ -5,16 +5,11 @@ from seqtrust.genome import Genome
 from seqtrust.genotypes import GenotypeFile
 from seqtrust.logs import log_to
 from seqtrust.sequence_set import write_sequence_set
-from seqtrust.sources.haplotypes import (
-    HAPLOTYPES,
-    HaplotypeRules,
-    HaplotypeSequences,
-    streamed_table,
-    write_samples,
-    write_windows,
-)
+from seqtrust.sources.haplotype_rules import HaplotypeRules
+from seqtrust.sources.haplotypes import HAPLOTYPES, HaplotypeSequences, write_samples, write_windows
 from seqtrust.sources.reference import named_windows
 from seqtrust.sources.skipped import count_reasons, write_skipped
+from seqtrust.tables import streamed_table
 
 RULES = (
     "variants",

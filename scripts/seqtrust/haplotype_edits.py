@@ -1,22 +1,16 @@
-"""Haplotypes of a stretch as edits by carriers: overlaps, distinct columns, lengths and bases."""
+"""Haplotypes of a stretch as edits by carriers: overlaps, distinct columns, places."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from seqtrust import bases
 from seqtrust.edits import Edit, edited_anchor
 from seqtrust.genome import Window
 
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]
-
-# odd, so that it has an inverse modulo 2**64
-_RADIX = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -179,182 +173,28 @@ def _weighted(weights: Integers, carried: Mask) -> Integers:
     return weights[rows] @ carried[rows].astype(np.int64)
 
 
-class Scribe:
-    """Writes the bases of haplotypes of one stretch.
-
-    Substitutions are scattered into a copy of the reference, then insertions and deletions are
-    spliced. Everything is complemented beforehand on the minus strand.
-    """
-
-    def __init__(self, reference: bases.Codes, start: int, window: Window, edits: Edits) -> None:
-        """Prepare the edits.
-
-        Args:
-            reference: codes of the stretch, forward strand.
-            start: first position of the stretch, 0-based.
-            window: strand and length.
-            edits: sorted, disjoint on every haplotype, inside the stretch.
-        """
-        self.window = window
-        self.edits = edits
-        self._first = edits.start - start
-        self._last = edits.end - start
-        self._reference = self._oriented(reference)
-        same_length = edits.growth == 0
-        rows = np.flatnonzero(same_length)
-        width = edits.end[rows] - edits.start[rows]
-        offset = np.cumsum(width) - width
-        self._codes = self._oriented(bases.encode("".join(edits.words[rows])))
-        self._places = np.repeat(self._first[rows] - offset, width) + np.arange(len(self._codes))
-        self._scattered = np.ascontiguousarray(edits.carried[np.repeat(rows, width)].T)
-        self._indels = np.flatnonzero(~same_length)
-        self._spliced = np.ascontiguousarray(edits.carried[self._indels].T)
-        self._words = {
-            int(row): self._oriented(bases.encode(edits.words[row])) for row in self._indels
-        }
-
-    def _oriented(self, codes: bases.Codes) -> bases.Codes:
-        if self.window.strand == "+":
-            return codes
-        return np.ascontiguousarray(bases.reverse_complement(codes)[::-1])
-
-    def write(self, column: int, first: int) -> bases.Codes:
-        """The model input of one haplotype, whose window begins at `first` of its bases."""
-        codes = self._reference.copy()
-        atoms = self._scattered[column]
-        codes[self._places[atoms]] = self._codes[atoms]
-        indels = self._indels[self._spliced[column]]
-        if indels.size:
-            pieces: list[bases.Codes] = []
-            done = 0
-            for row in indels:
-                pieces += [codes[done : self._first[row]], self._words[int(row)]]
-                done = int(self._last[row])
-            codes = np.concatenate([*pieces, codes[done:]])
-        codes = codes[first : first + self.window.length]
-        return codes if self.window.strand == "+" else np.ascontiguousarray(codes[::-1])
-
-
-@dataclass(frozen=True)
-class Reaching:
-    """The edits of D haplotypes that change the bases of the window, E in all.
+def reaching(edits: Edits, found: Layout, start: int, length: int) -> tuple[Integers, Integers]:
+    """The edits of every haplotype that change the bases of its window.
 
     An edit whose bases all lie before the window's first base, or behind its last, moves nothing
     inside it, unless it deletes the anchor.
-
-    Attributes:
-        owner: haplotype of every edit, ascending, shape (E,).
-        rows: row of the edit, ascending within a haplotype, shape (E,).
-        before: growth of the edits of the haplotype before this one, shape (E,).
-        bounds: first edit of every haplotype and the end of the last, shape (D + 1,).
-        first: index of the window's first base on the stretch with these edits, shape (D,).
-    """
-
-    owner: Integers
-    rows: Integers
-    before: Integers
-    bounds: Integers
-    first: Integers
-
-
-def reaching(edits: Edits, found: Layout, start: int, length: int) -> Reaching:
-    """Leave out the edits of every haplotype that do not reach its window.
 
     Args:
         edits: sorted, disjoint on every haplotype, D of them.
         found: where the window lies on every haplotype.
         start: first position of the stretch, 0-based.
         length: bases of the window.
+
+    Returns:
+        The haplotype of every edit, ascending, and the edit's row, ascending within a
+        haplotype; both of shape (E,).
     """
     owner, rows = np.nonzero(np.ascontiguousarray(edits.carried.T))
     growth = edits.growth[rows]
-    count = edits.carried.shape[1]
-    place = edits.start[rows] - start + _before(owner, growth, count)
-    behind = place + growth + edits.end[rows] - edits.start[rows]
-    kept = found.deletes_anchor[rows]
-    left = ~kept & (behind <= found.first[owner])
-    right = ~kept & (place >= found.first[owner] + length)
-    moved = np.bincount(owner[left], growth[left], minlength=count).astype(np.int64)
-    kept = ~(left | right)
-    owner, rows, growth = owner[kept], rows[kept], growth[kept]
-    bounds = np.searchsorted(owner, np.arange(count + 1))
-    return Reaching(owner, rows, _before(owner, growth, count), bounds, found.first - moved)
-
-
-def _before(owner: Integers, growth: Integers, count: int) -> Integers:
-    """Running sum of what stands before, from zero for every owner."""
     running = np.concatenate([[0], np.cumsum(growth)])
-    first = np.searchsorted(owner, np.arange(count))
-    return running[:-1] - running[first][owner]
-
-
-def fingerprints(
-    reference: bases.Codes, start: int, edits: Edits, reach: Reaching, scribe: Scribe, found: Layout
-) -> Words:
-    """A number per haplotype that depends on the bases of its window alone.
-
-    The sum of code times r**index modulo 2**64 (Karp and Rabin 1987), from running sums over
-    the reference and from the edits, without writing the bases: haplotypes with different
-    numbers have different bases. Equal numbers prove nothing.
-
-    Args:
-        reference: codes of the stretch, shape (L,).
-        start: first position of the stretch, 0-based.
-        edits: sorted, disjoint on every haplotype.
-        reach: which of them each haplotype has.
-        scribe: writes the few haplotypes whose edits stick out of the window.
-        found: where the window lies on every haplotype.
-
-    Returns:
-        Shape (D,).
-    """
-    length = scribe.window.length
-    most = len(reference) + int(np.maximum(edits.growth, 0).sum())
-    powers = _powers(-(-most // 65536) * 65536)
-    middle = len(powers) // 2
-    sums = np.zeros(len(reference) + 1, dtype=np.uint64)
-    np.cumsum(reference * powers[middle : middle + len(reference)], out=sums[1:])
-    width = np.array([len(word) for word in edits.words], dtype=np.int64)
-    values = _values(edits, width, powers[middle:])
-    rows, owner, first = reach.rows, reach.owner, reach.first
-    begin, end = edits.start[rows] - start, edits.end[rows] - start
-    place = begin + reach.before
-    sticking = (place < first[owner]) | (place + width[rows] > first[owner] + length)
-    awkward = np.unique(owner[sticking])
-    some = np.flatnonzero(np.diff(reach.bounds))
-    previous = np.concatenate([[0], end[:-1]])[: len(end)]
-    previous[reach.bounds[some]] = first[some]
-    parts = (sums[begin] - sums[previous.clip(0, len(reference))]) * powers[middle + reach.before]
-    parts += values[rows] * powers[middle + place]
-    running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(parts)])
-    total = running[reach.bounds[1:]] - running[reach.bounds[:-1]]
-    behind, growth = first.copy(), np.zeros(len(first), dtype=np.int64)
-    final = reach.bounds[some + 1] - 1
-    behind[some] = end[final]
-    growth[some] = reach.before[final] + edits.growth[rows[final]]
-    last = (first + length - growth).clip(0, len(reference))
-    tail = (sums[last] - sums[behind.clip(0, len(reference))]) * powers[middle + growth]
-    total = (total + tail) * powers[middle - first.clip(0, middle)]
-    for haplotype in awkward.tolist():
-        codes = scribe.write(haplotype, int(found.first[haplotype]))
-        codes = codes if scribe.window.strand == "+" else bases.reverse_complement(codes)
-        total[haplotype] = np.sum(codes * powers[middle : middle + length], dtype=np.uint64)
-    return total
-
-
-@lru_cache(maxsize=4)
-def _powers(count: int) -> Words:
-    """r**-count .. r**count modulo 2**64."""
-    radix = np.full(count, _RADIX, dtype=np.uint64)
-    inverse = np.full(count, pow(_RADIX, -1, 1 << 64), dtype=np.uint64)
-    one = np.ones(1, dtype=np.uint64)
-    return np.concatenate([np.cumprod(inverse)[::-1], one, np.cumprod(radix)])
-
-
-def _values(edits: Edits, width: Integers, powers: Words) -> Words:
-    """The fingerprint of every replacement by itself, shape (A,)."""
-    codes = bases.encode("".join(edits.words))
-    offset = np.cumsum(width) - width
-    within = np.arange(len(codes)) - np.repeat(offset, width)
-    running = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(codes * powers[within])])
-    return running[offset + width] - running[offset]
+    first_edit = np.searchsorted(owner, np.arange(edits.carried.shape[1]))
+    place = edits.start[rows] - start + running[:-1] - running[first_edit][owner]
+    behind = place + growth + edits.end[rows] - edits.start[rows]
+    reaches = (behind > found.first[owner]) & (place < found.first[owner] + length)
+    reaches |= found.deletes_anchor[rows]
+    return owner[reaches], rows[reaches]

@@ -125,7 +125,11 @@ def judge_people(
         raise InputError(f"no {what} of the expression table: are the names of one kind?")
     measured = expression.reindex(index=genes, columns=list(samples)).to_numpy(dtype=np.float64)
     splits = splits_of(sequences, regions)
-    windows = {sequences.windows[s.window].name: s.sequence_id for s in sequences.sequences}
+    indices = sequences.window_indices().tolist()
+    windows = {
+        sequences.windows[index].name: key
+        for key, index in zip(sequences.ids(), indices, strict=True)
+    }
     units: dict[str, list[Any]] = {
         name: [] for name in ("unit", "track", "bin", "split", "stratum", "context", "locus")
     }

@@ -6,20 +6,22 @@ inference never opens a FASTA. Row groups hold whole windows, so that a shard is
 without the rest.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
-from seqtrust.bases import Codes, encode
+from seqtrust.bases import Codes
+from seqtrust.edit_columns import EditColumns, edit_columns, edited_blocks
 from seqtrust.edits import Edit, edited_sequence
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file
@@ -28,14 +30,13 @@ from seqtrust.tables import Column, TableSchema, check_schema, metadata_of
 
 ROW_GROUP_BYTES = 16_000_000
 WINDOW, SEQUENCE = "window", "sequence"
-_FEW_EDITS = 4
 
 _EDIT = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
 SCHEMA = TableSchema(
     name="sequence_set",
-    version=1,
+    version=2,
     path="sequences/{set}.parquet",
     description=(
         "Windows and the sequences made from them. A row of kind `window` is followed by the "
@@ -57,8 +58,7 @@ SCHEMA = TableSchema(
         Column(
             "sequence_hash",
             pa.binary(16),
-            "BLAKE2b of the sequence's base codes: equal sequences have equal hashes; absent "
-            "where the source has compared the bases of a window's sequences itself",
+            "XXH3 (128 bits) of the sequence's base codes: equal sequences have equal hashes",
             nullable=True,
         ),
         Column(
@@ -107,27 +107,11 @@ class StoredWindow:
 
     def sequence(self, edits: Sequences[Edit]) -> Codes:
         """The model input with these edits, shape (length,)."""
-        codes, rest = self.bases, edits
-        if len(edits) > _FEW_EDITS:
-            codes, rest = self._substituted(edits)
-        return edited_sequence(codes, self.flank_start, self.window, rest)
+        return edited_sequence(self.bases, self.flank_start, self.window, edits)
 
-    def _substituted(self, edits: Sequences[Edit]) -> tuple[Codes, list[Edit]]:
-        """The stored bases with the edits that keep the length, and the other edits."""
-        places: list[int] = []
-        words: list[str] = []
-        rest: list[Edit] = []
-        end = self.flank_start + len(self.bases)
-        for edit in edits:
-            width = edit.end - edit.start
-            if len(edit.replacement) != width or edit.start < self.flank_start or edit.end > end:
-                rest.append(edit)
-                continue
-            places += range(edit.start, edit.end)
-            words.append(edit.replacement)
-        codes = self.bases.copy()
-        codes[np.array(places, dtype=np.int64) - self.flank_start] = encode("".join(words))
-        return codes, rest
+    def blocks(self, columns: EditColumns) -> Iterator[Codes]:
+        """The model inputs of many sequences: see `edit_columns.edited_blocks`."""
+        return edited_blocks(self.bases, self.flank_start, self.window, columns)
 
 
 @dataclass(frozen=True)
@@ -139,17 +123,61 @@ class Sequence:
     edits: tuple[Edit, ...] = ()
 
 
+class StoredSequences(Sequences[Sequence]):
+    """The sequences of a file as columns; each becomes a `Sequence` when it is asked for."""
+
+    def __init__(self, windows: npt.NDArray[np.int64], columns: EditColumns) -> None:
+        """Take the window of every sequence, shape (N,), and their edits."""
+        self.windows = windows
+        self.columns = columns
+
+    @classmethod
+    def of(cls, sequences: Sequences[Sequence]) -> "StoredSequences":
+        """Sequences given one by one, as columns."""
+        if isinstance(sequences, cls):
+            return sequences
+        windows = np.array([sequence.window for sequence in sequences], dtype=np.int64)
+        return cls(windows, edit_columns([(s.sequence_id, s.edits) for s in sequences]))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Sequence: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Sequence]: ...
+
+    def __getitem__(self, index: int | slice) -> Sequence | list[Sequence]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        columns = self.columns
+        return Sequence(columns.ids[number], int(self.windows[number]), columns.edits(number))
+
+    def runs(self) -> Iterator[tuple[int, EditColumns]]:
+        """Runs of sequences of one window: its index, and their edits."""
+        bounds = np.flatnonzero(np.diff(self.windows)) + 1
+        for first, last in pairwise([0, *bounds.tolist(), len(self)]):
+            if first < last:
+                yield int(self.windows[first]), self.columns.part(first, last)
+
+
 @dataclass(frozen=True)
 class SequenceSet:
     """Windows, sequences and the metadata of the set that they came from."""
 
     windows: list[StoredWindow]
-    sequences: list[Sequence]
+    sequences: Sequences[Sequence]
     metadata: dict[str, str] = field(default_factory=dict)
 
     def ids(self) -> list[str]:
         """The sequence ids, in order."""
-        return [sequence.sequence_id for sequence in self.sequences]
+        return list(StoredSequences.of(self.sequences).columns.ids)
+
+    def window_indices(self) -> npt.NDArray[np.int64]:
+        """The index of every sequence's window, shape (N,)."""
+        return StoredSequences.of(self.sequences).windows
 
     def codes(self) -> Codes:
         """Base codes of all sequences, shape (N, L).
@@ -159,12 +187,26 @@ class SequenceSet:
         Raises:
             InputError: the sequences differ in length.
         """
-        lengths = {self.windows[sequence.window].length for sequence in self.sequences}
+        stored = StoredSequences.of(self.sequences)
+        lengths = {self.windows[index].length for index in np.unique(stored.windows)}
         if len(lengths) > 1:
             raise InputError(f"sequences of one set need one length; found {sorted(lengths)} bp")
-        rows = [self.windows[s.window].sequence(s.edits) for s in self.sequences]
-        length = int(self.metadata.get("length", 0))
-        return np.stack(rows) if rows else np.empty((0, length), dtype=np.uint8)
+        length = lengths.pop() if lengths else int(self.metadata.get("length", 0))
+        codes = np.empty((len(stored), length), dtype=np.uint8)
+        done = 0
+        for block in self.blocks():
+            codes[done : done + len(block)] = block
+            done += len(block)
+        return codes
+
+    def blocks(self) -> Iterator[Codes]:
+        """Base codes of all sequences in order, some of one window at a time.
+
+        Yields:
+            uint8 (some, length); the next block overwrites it.
+        """
+        for index, columns in StoredSequences.of(self.sequences).runs():
+            yield from self.windows[index].blocks(columns)
 
 
 def store_window(
@@ -200,61 +242,14 @@ def store_window(
 
 
 def sequence_hash(codes: Codes) -> bytes:
-    """The identity of a sequence: BLAKE2b of its base codes, 16 bytes."""
-    return hashlib.blake2b(codes.tobytes(), digest_size=16).digest()
+    """The identity of a sequence: XXH3 of its base codes, 16 bytes.
 
-
-@dataclass(frozen=True)
-class EditColumns:
-    """The sequences of one window, N of them, with their edits, E in all, as columns.
-
-    Attributes:
-        ids: sequence ids: the name of the window, a dot and a label without dots.
-        hashes: `sequence_hash` of the bases of every sequence, or None if they are known to
-            differ.
-        offsets: first edit of every sequence and the end of the last one, shape (N + 1,).
-        starts: first base replaced, 0-based, sorted within a sequence, shape (E,).
-        ends: end of what is replaced, half-open, shape (E,).
-        words: numbers of the replacements, shape (E,).
-        replacements: the distinct replacements.
+    Two of n different sequences have one hash with a chance of about n**2 / 2**129.
     """
-
-    ids: Sequences[str]
-    hashes: Sequences[bytes] | None
-    offsets: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
-    words: npt.NDArray[np.int64]
-    replacements: Sequences[str]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def edits(self, number: int) -> tuple[Edit, ...]:
-        """The edits of one sequence."""
-        span = range(self.offsets[number], self.offsets[number + 1])
-        return tuple(
-            Edit(int(self.starts[i]), int(self.ends[i]), self.replacements[self.words[i]])
-            for i in span
-        )
+    return xxhash.xxh3_128_digest(np.ascontiguousarray(codes).data)
 
 
 Edited = Sequences[tuple[str, tuple[Edit, ...]]]
-
-
-def edit_columns(window: StoredWindow, sequences: Edited) -> EditColumns:
-    """Sequences of a window, given one by one, as columns."""
-    edits = [edit for _, several in sequences for edit in several]
-    sizes = [len(several) for _, several in sequences]
-    return EditColumns(
-        [sequence_id for sequence_id, _ in sequences],
-        [sequence_hash(window.sequence(several)) for _, several in sequences],
-        np.cumsum([0, *sizes]),
-        np.array([edit.start for edit in edits], dtype=np.int64),
-        np.array([edit.end for edit in edits], dtype=np.int64),
-        np.arange(len(edits)),
-        [edit.replacement for edit in edits],
-    )
 
 
 def write_sequence_set(
@@ -301,7 +296,7 @@ def _row_groups(
             # ids of windows with different names differ, so the names are enough
             columns, new = sequences, [f"{window.name}."]
         else:
-            columns, new = edit_columns(window, sequences), [key for key, _ in sequences]
+            columns, new = edit_columns(sequences), [key for key, _ in sequences]
         for key in new:
             if key in seen:
                 raise InputError(
@@ -310,7 +305,8 @@ def _row_groups(
                     "row from the input table"
                 )
             seen.add(key)
-        tables += [_window_table(index, window, arrow), _sequence_table(index, columns, arrow)]
+        tables.append(_window_table(index, window, arrow))
+        tables.append(_sequence_table(index, window, columns, arrow))
         size += len(window.bases) + 100 * len(columns) + 20 * len(columns.starts)
         if size >= ROW_GROUP_BYTES:
             yield pa.concat_tables(tables).unify_dictionaries()
@@ -336,8 +332,13 @@ def _window_table(index: int, window: StoredWindow, arrow: pa.Schema) -> pa.Tabl
     return pa.Table.from_pylist([row], schema=arrow)
 
 
-def _sequence_table(index: int, columns: EditColumns, arrow: pa.Schema) -> pa.Table:
+def _sequence_table(
+    index: int, window: StoredWindow, columns: EditColumns, arrow: pa.Schema
+) -> pa.Table:
     count = len(columns)
+    hashes = columns.hashes or [
+        sequence_hash(codes) for block in window.blocks(columns) for codes in block
+    ]
     replacement = pa.array(columns.replacements, type=pa.string()).take(pa.array(columns.words))
     edits = pa.StructArray.from_arrays(
         [pa.array(columns.starts), pa.array(columns.ends), replacement], fields=list(_EDIT)
@@ -347,9 +348,7 @@ def _sequence_table(index: int, columns: EditColumns, arrow: pa.Schema) -> pa.Ta
         "kind": pa.array([SEQUENCE] * count, type=_WORD),
         "window": pa.array(np.full(count, index, dtype=np.int32)),
         "sequence_id": pa.array(columns.ids, type=pa.string()),
-        "sequence_hash": pa.array(columns.hashes, type=pa.binary(16))
-        if columns.hashes
-        else pa.nulls(count, pa.binary(16)),
+        "sequence_hash": pa.array(hashes, type=pa.binary(16)),
         "edits": pa.ListArray.from_arrays(offsets, edits, type=pa.list_(_EDIT)),
     }
     arrays = [
@@ -414,36 +413,25 @@ def _shard_of_rows(
     return owner, int(before[-1])
 
 
-class _EditPool(dict[tuple[int, int, str], Edit]):
-    """One object per distinct edit: the sequences of a window share most of them."""
-
-    def __missing__(self, key: tuple[int, int, str]) -> Edit:
-        self[key] = edit = Edit(*key)
-        return edit
-
-
 def _from_table(table: pa.Table, metadata: dict[str, str]) -> SequenceSet:
     is_window = pc.equal(table["kind"], WINDOW)
     of_window = table.filter(is_window).drop_columns(["sequence_id", "sequence_hash", "edits"])
     windows = [_stored_window(row) for row in of_window.to_pylist()]
     rows = table.filter(pc.invert(is_window)).select(["window", "sequence_id", "edits"])
     first = of_window["window"][0].as_py() if windows else 0
-    sequences: list[Sequence] = []
-    for batch in rows.to_batches():
-        pool = _EditPool()
-        edits = batch["edits"]
-        columns = (edits.flatten().field(i).to_pylist() for i in range(3))
-        flat = list(map(pool.__getitem__, zip(*columns, strict=True)))
-        lengths = pc.list_value_length(edits).to_numpy(zero_copy_only=False)
-        ends = np.cumsum(lengths).tolist()
-        for window, sequence_id, start, end in zip(
-            batch["window"].to_pylist(),
-            batch["sequence_id"].to_pylist(),
-            [0, *ends],
-            ends,
-            strict=False,
-        ):
-            sequences.append(Sequence(sequence_id, window - first, tuple(flat[start:end])))
+    edits = rows["edits"].combine_chunks()
+    starts, ends, words = edits.flatten().flatten()
+    encoded = words.dictionary_encode()
+    sizes = pc.list_value_length(edits).to_numpy(zero_copy_only=False)
+    columns = EditColumns(
+        rows["sequence_id"].to_pylist(),
+        np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
+        starts.to_numpy(),
+        ends.to_numpy(),
+        encoded.indices.to_numpy().astype(np.int64),
+        encoded.dictionary.to_pylist(),
+    )
+    sequences = StoredSequences(rows["window"].to_numpy().astype(np.int64) - first, columns)
     return SequenceSet(windows, sequences, metadata)
 
 

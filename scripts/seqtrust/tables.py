@@ -1,7 +1,8 @@
 """Parquet tables with a documented schema: every column has a meaning, a unit and a version."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pyarrow.parquet as pq
 
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file
+
+Sink = Callable[[Mapping[str, Any]], None]
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,34 @@ def write_table(
     arrays = [pa.array(columns[field.name], type=field.type) for field in arrow]
     with whole_file(path) as temporary:
         pq.write_table(pa.Table.from_arrays(arrays, schema=arrow), temporary, compression="zstd")
+
+
+@contextmanager
+def streamed_table(
+    path: str | Path, schema: TableSchema, metadata: Mapping[str, str]
+) -> Iterator[Sink]:
+    """A Parquet table written in parts; gives the function that adds rows.
+
+    The file appears when the block ends without an error.
+    """
+    arrow = schema.arrow(metadata=metadata)
+    waiting: list[pa.Table] = []
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as w:
+
+        def flush() -> None:
+            if any(table.num_rows for table in waiting):
+                table = pa.concat_tables(waiting).unify_dictionaries()
+                w.write_table(table, row_group_size=table.num_rows)
+            waiting.clear()
+
+        def add(columns: Mapping[str, Any]) -> None:
+            arrays = [pa.array(columns[name], type=arrow.field(name).type) for name in arrow.names]
+            waiting.append(pa.Table.from_arrays(arrays, schema=arrow))
+            if sum(table.num_rows for table in waiting) >= _ROWS_AT_ONCE:
+                flush()
+
+        yield add
+        flush()
 
 
 def read_table(path: str | Path, schema: TableSchema) -> pa.Table:

@@ -331,8 +331,8 @@ def measured_bins(
         )
     columns = [targets.tracks.index(track) for track in output.track_names]
     rows = []
-    for sequence in sequences.sequences:
-        values = targets.of_window(sequences.windows[sequence.window], crop)
+    for index in sequences.window_indices():
+        values = targets.of_window(sequences.windows[index], crop)
         rows.append(values[list(output.bins)][:, columns].T)
     return np.stack(rows).astype(np.float64)
 
@@ -348,4 +348,5 @@ def splits_of(sequences: SequenceSet, regions: SplitRegions) -> dict[str, str]:
         regions.split_of(window.contig, window.window.start, window.window.end)
         for window in sequences.windows
     ]
-    return {sequence.sequence_id: splits[sequence.window] for sequence in sequences.sequences}
+    indices = sequences.window_indices().tolist()
+    return {key: splits[index] for key, index in zip(sequences.ids(), indices, strict=True)}

@@ -33,13 +33,9 @@ from seqtrust.contrasts import CONTRASTS
 from seqtrust.genome import Genome, Window
 from seqtrust.genotypes import GenotypeFile
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
-from seqtrust.sources.haplotypes import (
-    HAPLOTYPES,
-    HaplotypeRules,
-    HaplotypeSequences,
-    streamed_table,
-)
-from seqtrust.tables import read_table
+from seqtrust.sources.haplotype_rules import HaplotypeRules
+from seqtrust.sources.haplotypes import HAPLOTYPES, HaplotypeSequences
+from seqtrust.tables import read_table, streamed_table
 from seqtrust.variant_files import index
 
 LENGTH = 131_072
@@ -176,17 +172,15 @@ def with_bases(folder, windows, use):
     """As `write_ours`, then the bases of every distinct haplotype, in memory."""
     write_ours(folder, windows)
     found = read_sequence_set(folder / "set.parquet")
-    for sequence in found.sequences:
-        use(found.windows[sequence.window].sequence(sequence.edits))
+    for block in found.blocks():
+        use(block)
 
 
 def digests_of_ours(folder, windows, samples):
     """Hashes in the order window, sample, haplotype."""
     found = read_sequence_set(folder / "set.parquet")
-    digest = {
-        s.sequence_id: digest_of(bases.decode(found.windows[s.window].sequence(s.edits)))
-        for s in found.sequences
-    }
+    codes = (row for block in found.blocks() for row in block)
+    digest = {i: digest_of(bases.decode(row)) for i, row in zip(found.ids(), codes, strict=True)}
     table = read_table(folder / "haplotypes.parquet", HAPLOTYPES).to_pylist()
     of = {(r["window"], r["sample"], r["haplotype"]): digest[r["sequence_id"]] for r in table}
     return [of[name, s, h] for name, _ in windows for s in range(samples) for h in range(2)]

@@ -38,7 +38,7 @@ from seqtrust import bases
 from seqtrust.edits import apply_edits, edited_anchor, sorted_disjoint
 from seqtrust.genome import Genome, Window
 from seqtrust.genotypes import GenotypeFile
-from seqtrust.sources.haplotypes import HaplotypeRules
+from seqtrust.sources.haplotype_rules import HaplotypeRules
 from seqtrust.sources.reference import tss_windows
 from seqtrust.variant_files import index
 

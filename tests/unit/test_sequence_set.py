@@ -66,7 +66,7 @@ def test_round_trip(folder, edits_of_windows):
         for index, (_, several) in enumerate(content)
         for sequence_id, edits in several
     ]
-    assert found.sequences == sequences
+    assert list(found.sequences) == sequences
     assert count == len(sequences)
     assert found.metadata["build"] == "toy1"
     assert [plain(window) for window in found.windows] == [plain(window) for window, _ in content]

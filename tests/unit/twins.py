@@ -12,8 +12,8 @@ from seqtrust.contrasts import CONTRASTS
 from seqtrust.edits import Edit, sorted_disjoint
 from seqtrust.errors import InputError
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
-from seqtrust.sources.haplotypes import HAPLOTYPES, HaplotypeSequences, streamed_table
-from seqtrust.tables import read_table
+from seqtrust.sources.haplotypes import HAPLOTYPES, HaplotypeSequences
+from seqtrust.tables import read_table, streamed_table
 from seqtrust.variant_files import index
 
 HEADER = (
