@@ -12,7 +12,11 @@ HEADER = "file\tline\trecord\treason\n"
 
 @dataclass(frozen=True)
 class Skipped:
-    """One record that was left out. `line` counts from 1; 0 stands for a file without lines."""
+    """One record that was left out.
+
+    `line` counts from 1; 0 stands for a file without lines, or one read through its index, whose
+    records are found by their names.
+    """
 
     file: str
     line: int
