@@ -1,6 +1,7 @@
 """Training: repeatable from its seeds, better than chance on a planted motif, strict on input."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,8 +13,12 @@ from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, save_replicate
-from seqtrust.models.facts import Track
-from seqtrust.models.training import Seeds, initialise, pearson_per_track, train
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.losses import PoissonLoss
+from seqtrust.models.training import initialise, train
+from seqtrust.models.training_data import swapped_targets
+from seqtrust.models.training_loop import pearson_per_track
+from seqtrust.models.training_settings import Seeds
 
 MOTIF = bases.encode("TGACTCAGC")
 WINDOWS, LENGTH, BIN = 60, 256, 16
@@ -134,7 +139,8 @@ def test_progress_has_one_line_per_epoch_with_the_time_left():
     lines = []
     trained(epochs=3, progress=lines.append)
     assert [line.split(":")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
-    assert all(line.endswith("s left") for line in lines)
+    assert all(re.search(r", \d+ windows/s, \d+ s left$", line) for line in lines)
+    assert lines[-1].endswith(" 0 s left")
 
 
 def test_mean_squared_error_trains_models_of_any_scale():
@@ -179,17 +185,156 @@ def test_arrays_that_do_not_belong_together_are_refused():
             trained(data=data)
     constant = targets.copy()
     constant[np.array(splits) == "validation"] = 1
-    with pytest.raises(InputError, match="no track varies"):
+    with pytest.raises(InputError, match=r"no track varies .* validation_metric: loss"):
         trained(data=(codes, constant, splits))
+    assert trained(data=(codes, constant, splits), validation_metric="loss")[1].epochs == 2
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"epochs": 0}, {"batch_size": 0}, {"loss": "huber"}, {"max_shift": -1}, {"max_shift": 256}],
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs is 0, but must be positive"),
+        ({"batch_size": 0}, "batch_size is 0, but must be positive"),
+        ({"learning_rate": -1}, "learning_rate is -1, but must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan, but must be positive"),
+        ({"weight_decay": -1}, "weight_decay is -1, but must not be negative"),
+        ({"loss": "huber"}, "loss 'huber' is unknown: use one of poisson, mse, bce, gaussian_nll"),
+        ({"schedule": "step"}, "schedule 'step' is unknown: use one of cosine, plateau, constant"),
+        ({"validation_metric": "r"}, "validation_metric 'r' is unknown: use one of pearson, loss"),
+        ({"precision": "float16"}, "precision 'float16' is unknown: use one of float32, bfloat16"),
+        ({"missing_targets": "zero"}, "missing_targets 'zero' is unknown: use one of error, mask"),
+        ({"beta": 2}, "beta is 2, but must be between 0 and 1"),
+        ({"patience": 0}, "patience is 0, but must be at least 1 epoch, or none at all"),
+        ({"max_shift": -1}, "max_shift is -1, but must not be negative"),
+        ({"max_shift": 256}, "max_shift 256 is not below 256 bp"),
+        ({"fixed_seeds": {"ordre": 1}}, "fixed_seeds has no 'ordre'; did you mean 'order'"),
+        ({"fixed_seeds": {"order": -1}}, "order is -1, but must be a whole number from 0"),
+        ({"fixed_seeds": {"order": True}}, "order is True, but must be a whole number from 0"),
+    ],
 )
-def test_settings_that_cannot_work_are_refused(settings):
-    with pytest.raises(InputError, match=next(iter(settings))):
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
         trained(**settings)
+
+
+@pytest.mark.parametrize("name", ["initialisation", "order", "dropout", "augmentation"])
+def test_a_fixed_seed_takes_the_place_of_the_derived_one(name):
+    """Replicates with other seeds share what is fixed and nothing else, and say so."""
+    records = [trained(seed=seed, epochs=1, fixed_seeds={name: 7})[1] for seed in (3, 4)]
+    for seed, record in zip((3, 4), records, strict=True):
+        assert vars(record.seeds) == vars(Seeds.derive(seed)) | {name: 7}
+        assert record.settings["fixed_seeds"] == {name: 7}
+    first = trained(seed=3, epochs=1, fixed_seeds={name: 7})[0]
+    given = trained(seed=Seeds(**(vars(Seeds.derive(3)) | {name: 7})), epochs=1)[0]
+    assert torch.equal(weights(first), weights(given))
+
+
+def test_all_seeds_fixed_give_equal_replicates():
+    fixed = vars(Seeds.derive(5))
+    first, second = (trained(seed=seed, epochs=1, fixed_seeds=fixed)[0] for seed in (1, 2))
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_patience_stops_training_and_changes_nothing_before():
+    """With a constant rate, the run that stops is the beginning of the one that does not."""
+    whole = trained(epochs=12, schedule="constant", learning_rate=0.1)[1]
+    lines = []
+    short = trained(
+        epochs=12, schedule="constant", learning_rate=0.1, patience=2, progress=lines.append
+    )[1]
+    expected = next(
+        epochs
+        for epochs in range(1, 13)
+        if epochs == 12 or epochs - 1 - int(np.argmax(whole.validation_r[:epochs])) == 2
+    )
+    assert short.epochs == expected < 12
+    assert short.validation_r == whole.validation_r[:expected]
+    assert short.train_loss == whole.train_loss[:expected]
+    assert lines[-1] == (
+        f"stopped after epoch {expected}: none was better in the 2 after epoch {short.best_epoch}"
+    )
+
+
+@pytest.mark.parametrize("metric", ["pearson", "loss"])
+def test_the_kept_epoch_is_the_best_by_the_metric(metric):
+    codes, targets, splits = planted()
+    model, record = trained(epochs=6, learning_rate=5e-2, validation_metric=metric)
+    scores = record.validation_r if metric == "pearson" else [-x for x in record.validation_loss]
+    assert record.best_epoch == 1 + int(np.argmax(scores))
+    held_out = np.array(splits) == "validation"
+    predicted = torch.from_numpy(model.predict(codes[held_out]).numpy())
+    loss = PoissonLoss()(predicted, torch.from_numpy(targets[held_out]))
+    assert float(loss) == pytest.approx(record.validation_loss[record.best_epoch - 1], rel=1e-5)
+
+
+def test_bfloat16_trains_other_but_near_weights_and_validates_in_float32():
+    codes, targets, splits = planted()
+    exact, rounded = (trained(precision=name) for name in ("float32", "bfloat16"))
+    assert not torch.equal(weights(exact[0]), weights(rounded[0]))
+    assert rounded[1].train_loss == pytest.approx(exact[1].train_loss, rel=0.05)
+    assert {value.dtype for value in rounded[0].module.parameters()} == {torch.float32}
+    held_out = np.array(splits) == "validation"
+    scores = pearson_per_track(rounded[0].predict(codes[held_out]).numpy(), targets[held_out])
+    assert np.mean(np.nan_to_num(scores)) == pytest.approx(max(rounded[1].validation_r))
+
+
+def test_rates_are_not_rounded_to_bfloat16():
+    model = network()
+    codes = torch.from_numpy(planted()[0])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rates = model(codes)
+    assert rates.dtype == torch.float32
+    assert not torch.equal(rates, rates.bfloat16().float())
+
+
+def test_missing_targets_are_refused_or_left_out():
+    codes, targets, splits = planted()
+    holes = targets.copy()
+    holes[np.random.default_rng(1).random(targets.shape) < 0.3] = np.nan
+    with pytest.raises(InputError, match=r"target nan .* missing_targets: mask leaves out"):
+        trained(data=(codes, holes, splits))
+    model, record = trained(data=(codes, holes, splits), missing_targets="mask")
+    filled = np.where(np.isnan(holes), 1e6, holes).astype(np.float32)
+    assert all(np.isfinite(record.train_loss + record.validation_loss + record.validation_r))
+    assert not torch.equal(weights(model), weights(trained(data=(codes, filled, splits))[0]))
+    held_out = np.array(splits) == "validation"
+    predicted = model.predict(codes[held_out]).numpy()
+    for track, r in enumerate(record.best_validation_r_per_track.values()):
+        there = ~np.isnan(holes[held_out][..., track])
+        pairs = predicted[..., track][there], holes[held_out][..., track][there]
+        assert r == pytest.approx(np.corrcoef(*pairs)[0, 1])
+
+
+def test_a_mask_without_missing_targets_changes_the_result_by_rounding_alone():
+    plain, masked = trained(), trained(missing_targets="mask")
+    assert masked[1].train_loss == pytest.approx(plain[1].train_loss, rel=1e-4)
+
+
+def test_masked_targets_still_need_something_to_learn():
+    codes, targets, splits = planted()
+    for split in ("train", "validation"):
+        holes = targets.copy()
+        holes[np.array(splits) == split] = np.nan
+        with pytest.raises(InputError, match=f"every target of the {split} windows is missing"):
+            trained(data=(codes, holes, splits), missing_targets="mask")
+
+
+def test_probabilities_are_trained_with_cross_entropy_and_targets_outside_are_located():
+    codes, targets, splits = planted()
+    model = build_model("cnn", {"pool": [16], "output": "sigmoid"}, [Track("a")], "toy")
+    called = (targets[..., :1] > 1).astype(np.float32)
+    record = train(model, codes, called, splits, seed=0, epochs=2, loss="bce")
+    assert record.train_loss[1] < record.train_loss[0] < 1
+    called[3, 1, 0] = 1.5
+    with pytest.raises(InputError, match=r"1.5 in window 3 .* 'bce' needs values between 0 and 1"):
+        train(model, codes, called, splits, seed=0, loss="bce")
+
+
+def test_a_track_is_turned_with_one_that_has_a_target():
+    tracks = (Track("a", "", 1), Track("va", "", 0, variance_of=0))
+    facts = Facts(None, 8, 0, tracks, 8, "toy", "log_expression")
+    with pytest.raises(InputError, match="'a' has a variance for its other strand"):
+        swapped_targets(facts)
 
 
 def test_initialise_draws_from_its_seed_alone():

@@ -1,15 +1,20 @@
 """Replicates trained on a reference sequence set and measured tracks."""
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from seqtrust.bases import Codes
 from seqtrust.genome import SplitRegions
 from seqtrust.models.architectures import build_model
 from seqtrust.models.facts import Track
 from seqtrust.models.model import Model
-from seqtrust.models.training import TRAIN, train
+from seqtrust.models.split_overlap import split_overlap
+from seqtrust.models.training import train
+from seqtrust.models.training_checkpoint import Checkpoint
+from seqtrust.models.training_data import TRAIN
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.targets import Targets
 
@@ -22,6 +27,7 @@ _OWN_ARGUMENTS = (
     "targets",
     "splits",
     "training_fraction",
+    "checkpoint_minutes",
 )
 
 
@@ -36,6 +42,7 @@ def train_replicate(
     build: str,
     settings: Mapping[str, Any],
     progress: Callable[[str], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Model:
     """Train one replicate; its record holds the regions of each data split.
 
@@ -48,25 +55,31 @@ def train_replicate(
         device: `cpu` or `cuda`.
         build: genome build of the sequences.
         settings: the `train` entry of the config.
-        progress: gets a line per epoch.
+        progress: gets the overlap of the splits, and a line per epoch.
+        checkpoint: where the state of the unfinished run is kept.
     """
     tracks = [Track(name) for name in targets.tracks]
     model = build_model(settings["architecture"], settings["parameters"], tracks, build)
     windows = [sequences.windows[sequence.window] for sequence in sequences.sequences]
     splits = [regions.split_of(w.contig, w.window.start, w.window.end) for w in windows]
+    used = thinned(splits, settings["training_fraction"])
+    codes = sequences.codes()
+    overlap = _reported_overlap(codes, used, [window.name for window in windows], progress)
     train(
         model,
-        sequences.codes(),
+        codes,
         np.stack([targets.of_window(window, model.facts.crop) for window in windows]),
-        thinned(splits, settings["training_fraction"]),
+        used,
         seed=seed,
         threads=threads,
         device=device,
+        checkpoint=checkpoint,
         progress=progress,
         **{name: value for name, value in settings.items() if name not in _OWN_ARGUMENTS},
     )
     model.record["regions"] = regions.rows()
     model.record["training_fraction"] = settings["training_fraction"]
+    model.record["split_overlap"] = overlap
     return model
 
 
@@ -78,3 +91,19 @@ def thinned(splits: list[str], fraction: float) -> list[str]:
     return [
         split if split != TRAIN or row in chosen else UNUSED for row, split in enumerate(splits)
     ]
+
+
+def _reported_overlap(
+    codes: Codes, splits: Sequence[str], names: Sequence[str], progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """The largest k-mer containment between splits, for the record; reported on the way."""
+    overlap = split_overlap(codes, splits)
+    for line in overlap.lines(names):
+        progress(line)
+    for split in overlap.suspicious():
+        logging.getLogger(__name__).warning(
+            "a %s window shares more than half of its k-mers with a training window: accuracy "
+            "on that split may be too good; put windows with common sequence into one split",
+            split,
+        )
+    return overlap.record(names)

@@ -1,0 +1,191 @@
+"""Losses against closed forms and outside implementations, and losses that do not fit a model."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from seqtrust.errors import InputError
+from seqtrust.models.architectures import build_model
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.gaussian import with_log_variances
+from seqtrust.models.losses import (
+    LOSSES,
+    BceLoss,
+    BetaNll,
+    GaussianNll,
+    MseLoss,
+    PoissonLoss,
+    make_loss,
+)
+
+SHAPE = (4, 3, 2)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+TRACKS = (Track("a"), Track("b"))
+
+
+def facts(scale="log_expression", tracks=TRACKS):
+    return Facts(None, 8, 0, tracks, 8, "toy", scale)
+
+
+def numbers(seed, low, high):
+    return torch.from_numpy(np.random.default_rng(seed).uniform(low, high, SHAPE))
+
+
+def gaussian(seed):
+    """Predictions (means, then log variances) and targets of two tracks, float64."""
+    means, targets = numbers(seed, -2, 2), numbers(seed + 1, -2, 2)
+    log_variances = numbers(seed + 2, -3, 2)
+    return torch.cat([means, log_variances], dim=-1).requires_grad_(), targets
+
+
+@given(SEEDS)
+def test_poisson_is_the_likelihood_less_the_factorial(seed):
+    rate = numbers(seed, 0.1, 9)
+    count = numbers(seed + 1, 0, 9).round()
+    factorial = torch.lgamma(count + 1).mean()
+    expected = -stats.poisson.logpmf(count.numpy(), rate.numpy()).mean()
+    assert float(PoissonLoss()(rate, count) + factorial) == pytest.approx(expected, abs=1e-5)
+
+
+def test_poisson_is_least_at_the_count_and_finite_at_no_rate():
+    count = torch.tensor([3.0])
+    values = [float(PoissonLoss()(torch.tensor([rate]), count)) for rate in (2.9, 3.0, 3.1)]
+    assert min(values) == values[1] == pytest.approx(3 - 3 * np.log(3), abs=1e-5)
+    assert np.isfinite(float(PoissonLoss()(torch.zeros(1), count)))
+
+
+@given(SEEDS)
+def test_squared_error_and_cross_entropy_are_those_of_numpy(seed):
+    p, y = numbers(seed, 0.01, 0.99), numbers(seed + 1, 0, 1)
+    assert float(MseLoss()(p, y)) == pytest.approx(float(((p - y) ** 2).mean()))
+    entropy = -(y.numpy() * np.log(p.numpy()) + (1 - y.numpy()) * np.log(1 - p.numpy())).mean()
+    assert float(BceLoss()(p, y)) == pytest.approx(entropy)
+
+
+def test_cross_entropy_is_finite_for_certain_and_wrong():
+    assert float(BceLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]))) == 100
+
+
+@given(SEEDS)
+def test_gaussian_likelihood_is_that_of_scipy_less_its_constant(seed):
+    predictions, targets = gaussian(seed)
+    means, log_variances = predictions.detach().numpy()[..., :2], predictions.detach()[..., 2:]
+    deviations = np.exp(log_variances.numpy() / 2)
+    expected = -stats.norm.logpdf(targets.numpy(), means, deviations).mean()
+    loss = float(GaussianNll((0, 1), (2, 3))(predictions, targets).detach())
+    assert loss + 0.5 * np.log(2 * np.pi) == pytest.approx(expected)
+
+
+@given(SEEDS)
+def test_beta_nll_gradients_are_those_of_the_paper(seed):
+    """Of the mean (m - y) / v^(1 - beta), of the variance (v - (y - m)^2) / (2 v^(2 - beta)).
+
+    Equations 6 and 7 of Seitzer et al. 2022; the second here for log v, which is times v.
+    """
+    beta = 0.5
+    predictions, targets = gaussian(seed)
+    BetaNll((0, 1), (2, 3), beta)(predictions, targets).backward()
+    found = predictions.grad.numpy() * targets.numel()
+    values = predictions.detach().numpy()
+    mean, variance, y = values[..., :2], np.exp(values[..., 2:]), targets.numpy()
+    assert found[..., :2] == pytest.approx((mean - y) / variance ** (1 - beta))
+    expected = (variance - (y - mean) ** 2) / (2 * variance ** (1 - beta))
+    assert found[..., 2:] == pytest.approx(expected)
+
+
+@given(SEEDS)
+def test_beta_joins_the_likelihood_and_the_squared_error(seed):
+    predictions, targets = gaussian(seed)
+    whole = BetaNll((0, 1), (2, 3), 0.0)(predictions, targets)
+    assert torch.allclose(whole, GaussianNll((0, 1), (2, 3))(predictions, targets))
+    BetaNll((0, 1), (2, 3), 1.0)(predictions, targets).backward()
+    of_means = predictions.grad[..., :2].clone()
+    predictions.grad = None
+    (0.5 * MseLoss()(predictions[..., :2], targets)).backward()
+    assert torch.allclose(of_means, predictions.grad[..., :2])
+
+
+def test_beta_nll_by_hand():
+    """Mean 0, log variance log 4, target 2: sqrt(4) times (log 4 + 4 / 4) / 2."""
+    predictions = torch.tensor([[[0.0, np.log(4.0)]]])
+    loss = float(BetaNll((0,), (1,), 0.5)(predictions, torch.tensor([[[2.0]]])))
+    assert loss == pytest.approx(2 * (np.log(4) + 1) / 2)
+
+
+def pairs(name, seed):
+    """A loss twice (plain, masked) with predictions and targets that it takes."""
+    scale = {"poisson": "counts", "bce": "probability"}.get(name, "log_expression")
+    tracks = TRACKS
+    if "nll" in name:
+        tracks = with_log_variances(tracks)
+        predictions, targets = gaussian(seed)
+    else:
+        predictions, targets = numbers(seed, 0.1, 0.9).requires_grad_(), numbers(seed + 1, 0, 1)
+    losses = [make_loss(name, facts(scale, tracks), beta=0.5, masked=m) for m in (False, True)]
+    return losses, predictions, targets
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@given(seed=SEEDS)
+def test_masked_targets_count_as_if_they_were_not_there(name, seed):
+    """A loop over the targets that are there, and no gradient for the rest."""
+    (plain, masked), predictions, targets = pairs(name, seed)
+    missing = torch.from_numpy(np.random.default_rng(seed + 9).random(SHAPE) < 0.4)
+    missing[0, 0, 0] = False
+    terms = plain.terms(predictions, targets)
+    expected = np.mean([terms[tuple(place)].item() for place in np.argwhere(~missing.numpy())])
+    loss = masked(predictions, torch.where(missing, torch.nan, targets))
+    assert loss.item() == pytest.approx(expected)
+    loss.backward()
+    gradient = predictions.grad
+    assert bool(torch.isfinite(gradient).all())
+    assert not gradient[..., :2][missing].any()
+    assert torch.allclose(masked(predictions, targets), plain(predictions, targets))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_without_a_target_the_loss_is_zero_and_without_a_mask_nan_stays(name):
+    (plain, masked), predictions, targets = pairs(name, 1)
+    nothing = torch.full_like(targets, torch.nan)
+    assert masked(predictions, nothing).item() == 0
+    if name != "bce":  # torch's cross-entropy refuses them itself
+        assert np.isnan(plain(predictions, nothing).item())
+
+
+def test_gaussian_losses_follow_the_indices_of_the_facts():
+    """Variances before and between means."""
+    tracks = (Track("va", variance_of=3), Track("b"), Track("vb", variance_of=1), Track("a"))
+    predictions, targets = torch.randn(2, 3, 4), torch.randn(2, 3, 2)
+    loss = make_loss("gaussian_nll", facts(tracks=tracks), beta=0.5, masked=False)
+    in_order = predictions[..., [1, 3, 2, 0]]
+    assert loss(predictions, targets) == GaussianNll((0, 1), (2, 3))(in_order, targets)
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "tracks", "message"),
+    [
+        ("huber", "counts", 1, "loss 'huber' is unknown: use one of poisson, mse, bce, gaussian"),
+        ("poisson", "probability", 1, "needs a model that predicts counts, this one predicts prob"),
+        ("bce", "counts", 1, "'bce' needs a model that predicts probability, this one .* counts"),
+        ("mse", "log_expression", 2, "'mse' leaves the predicted variances untrained: use loss"),
+        ("gaussian_nll", "log_expression", 1, "variance for every track, but 'a' has none: use"),
+        ("beta_nll", "log_expression", 1, "use parameter head: gaussian, or loss 'mse'"),
+    ],
+)
+def test_losses_that_do_not_fit_say_what_does(name, scale, tracks, message):
+    held = TRACKS if tracks == 1 else with_log_variances((Track("a"),))
+    with pytest.raises(InputError, match=message):
+        make_loss(name, facts(scale, held), beta=0.5, masked=False)
+
+
+def test_every_loss_of_the_list_is_made():
+    made = [type(pairs(name, 0)[0][0]) for name in LOSSES]
+    assert made == [PoissonLoss, MseLoss, BceLoss, GaussianNll, BetaNll]
+    model = build_model("cnn", {"head": "gaussian", "output": "identity"}, [Track("a")], "toy")
+    loss = make_loss("beta_nll", model.facts, beta=0.25, masked=True)
+    assert (loss.means, loss.log_variances, loss.beta, loss.masked) == ([0], [1], 0.25, True)

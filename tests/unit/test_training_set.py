@@ -1,0 +1,136 @@
+"""Replicates from a config's settings: what the record says, and what is warned of."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from seqtrust.config import load_schema
+from seqtrust.genome import SplitRegions
+from seqtrust.models.checkpoint import save_replicate
+from seqtrust.models.training_checkpoint import Checkpoint
+from seqtrust.models.training_set import train_replicate
+from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
+from seqtrust.targets import Targets, read_targets
+
+LENGTH, BIN, WINDOWS = 128, 16, 40
+REGIONS = SplitRegions.from_rows(
+    [
+        ("train", "c1", 0, 30 * LENGTH),
+        ("validation", "c1", 30 * LENGTH, 36 * LENGTH),
+        ("test", "c1", 36 * LENGTH, WINDOWS * LENGTH),
+    ]
+)
+SETTINGS = {
+    "replicates": 2,
+    "architecture": "cnn",
+    "parameters": {"channels": 4, "pool": [BIN]},
+    "set": "tiles",
+    "targets": "t.tsv",
+    "splits": "s.bed",
+    "training_fraction": 0.5,
+    "checkpoint_minutes": 10,
+    "epochs": 1,
+}
+
+
+def inputs(copied=()):
+    """Tiles of a random contig with random targets; rows (to, from) of `copied` are equal."""
+    random = np.random.default_rng(1)
+    bases = random.integers(0, 4, (WINDOWS, LENGTH)).astype(np.uint8)
+    for target, source in copied:
+        bases[target] = bases[source]
+    windows = [
+        StoredWindow(f"w{row}", "toy", "c1", row * LENGTH, 0, LENGTH, "+", row * LENGTH, bases[row])
+        for row in range(WINDOWS)
+    ]
+    values = random.gamma(1, 1, (WINDOWS * LENGTH // BIN, 2)).astype(np.float32)
+    sequences = SequenceSet(windows, [Sequence(f"s{row}", row) for row in range(WINDOWS)])
+    return sequences, Targets(("a", "b"), BIN, {"c1": values})
+
+
+def trained(data=None, checkpoint=None, **changes):
+    lines = []
+    model = train_replicate(
+        *(data or inputs()),
+        REGIONS,
+        seed=1,
+        threads=1,
+        device="cpu",
+        build="toy1",
+        settings=SETTINGS | changes,
+        progress=lines.append,
+        checkpoint=checkpoint,
+    )
+    return model, lines
+
+
+def test_the_record_says_what_was_trained_on(tmp_path):
+    model, lines = trained(fixed_seeds={"order": 5})
+    record = model.record
+    assert record["regions"] == REGIONS.rows()
+    assert record["windows"] == {"test": 4, "train": 15, "unused": 15, "validation": 6}
+    assert record["seeds"]["order"] == 5
+    assert record["settings"]["fixed_seeds"] == {"order": 5}
+    assert record["split_overlap"]["k"] == 31
+    assert set(record["split_overlap"]["splits"]) == {"validation", "test"}
+    assert [line.split(":")[0] for line in lines] == ["validation", "test", "epoch 1/1"]
+    save_replicate(tmp_path / "r", model)
+
+
+def test_a_held_out_copy_of_a_training_window_is_warned_of(caplog):
+    with caplog.at_level(logging.WARNING):
+        quiet, _ = trained()
+        assert not caplog.records
+        loud, lines = trained(inputs(copied=[(38, 0)]))
+    assert quiet.record["split_overlap"]["splits"]["test"]["fraction"] < 0.1
+    assert loud.record["split_overlap"]["splits"]["test"] == {
+        "fraction": 1.0,
+        "window": "w38",
+        "training_window": "w0",
+        "without_kmers": 0,
+    }
+    assert "(w38 in w0)" in lines[1]
+    (warning,) = caplog.messages
+    assert warning.startswith("a test window shares more than half of its k-mers with a training")
+
+
+def test_copies_of_windows_that_are_not_trained_on_do_not_count():
+    """Of 30 training windows every second is used; window 1 is not."""
+    model, _ = trained(inputs(copied=[(38, 1)]))
+    assert model.record["windows"]["unused"] == 15
+    assert model.record["split_overlap"]["splits"]["test"]["fraction"] < 0.1
+
+
+def test_a_state_is_left_for_the_script_to_remove(tmp_path):
+    path = tmp_path / "r1.training.safetensors"
+    trained(checkpoint=Checkpoint(path))
+    assert path.exists()
+    _, lines = trained(checkpoint=Checkpoint(path))
+    assert "training goes on from 0 windows into epoch 2" in lines[2]
+
+
+@pytest.mark.parametrize("missing", ["", "NA"])
+def test_targets_with_empty_fields_train_with_a_mask(tmp_path, missing):
+    sequences, targets = inputs()
+    rows = [f"c1\t{i * BIN}\t{(i + 1) * BIN}\t{a}\t{b}" for i, (a, b)
+            in enumerate(targets.values["c1"])]  # fmt: skip
+    rows[5] = f"c1\t{5 * BIN}\t{6 * BIN}\t{missing}\t1"
+    (tmp_path / "t.tsv").write_text("contig\tstart\tend\ta\tb\n" + "\n".join(rows) + "\n")
+    holes = read_targets(tmp_path / "t.tsv", missing=True)
+    assert np.argwhere(np.isnan(holes.values["c1"])).tolist() == [[5, 0]]
+    model, _ = trained((sequences, holes), missing_targets="mask")
+    assert model.record["settings"]["missing_targets"] == "mask"
+
+
+def test_the_schema_offers_the_settings_of_training(request):
+    """Every default of the schema is taken as it is."""
+    schema = load_schema(request.config.rootpath / "config/schemas/config.schema.json")
+    defaults = {
+        name: entry["default"]
+        for name, entry in schema["$defs"]["train"]["properties"].items()
+        if "default" in entry
+    }
+    model, _ = trained(**(defaults | {"epochs": 1, "parameters": SETTINGS["parameters"]}))
+    with_defaults, plain = model.record["settings"], trained(training_fraction=1.0)[0].record
+    assert with_defaults == plain["settings"]
