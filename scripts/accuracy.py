@@ -13,7 +13,7 @@ with log_to(snakemake.log[0]):
     table = correlation_table(
         read_replicates(snakemake.input.predictions, snakemake.params.replicates),
         read_sequence_set(snakemake.input.sequences),
-        read_targets(snakemake.input.targets),
+        read_targets(snakemake.input.targets, missing=True),
         regions_of(read_card(snakemake.input.card)),
         snakemake.params.settings["output"],
     )

@@ -31,12 +31,13 @@ def correlation_table(
     Args:
         replicates: predictions per replicate.
         sequences: windows without edits.
-        targets: measured tracks, by the names that the model's tracks have.
+        targets: measured tracks, by the names that the model's tracks have; NaN where a bin
+            was not measured.
         regions: data split of the replicates.
         output: output without reduction.
 
     Returns:
-        A row per track, split and replicate, with the number of bins; r is NaN where
+        A row per track, split and replicate, with the number of measured bins; r is NaN where
         predictions or targets are constant.
     """
     first = next(iter(replicates.values()))
@@ -47,14 +48,15 @@ def correlation_table(
     measured = measured_bins(sequences, targets, spec, facts_of(first).crop)
     split_of = splits_of(sequences, regions)
     splits = np.array([split_of[key] for key in ids])
-    rows = [
-        (name, split, replicate, pearson(predicted[mine, track], measured[mine, track]),
-         measured[mine, track].size)
-        for split in (*SPLITS, UNKNOWN_SPLIT)
-        if (mine := splits == split).any()
-        for track, name in enumerate(spec.track_names)
-        for replicate, predicted in values.items()
-    ]  # fmt: skip
+    rows = []
+    for split in (*SPLITS, UNKNOWN_SPLIT):
+        mine = splits == split
+        for track, name in enumerate(spec.track_names if mine.any() else ()):
+            target = measured[mine, track]
+            there = np.isfinite(target)
+            for replicate, predicted in values.items():
+                r = pearson(predicted[mine, track][there], target[there])
+                rows.append((name, split, replicate, r, int(there.sum())))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -18,7 +18,12 @@ from seqtrust.files import read_tsv
 from seqtrust.genome import Genome, Window
 from seqtrust.motifs import Motif, choose_motifs
 from seqtrust.sequence_set import StoredWindow, store_window
-from seqtrust.sources.reference import bed_windows, beyond_contig_reason, tss_windows
+from seqtrust.sources.reference import (
+    bed_windows,
+    beyond_contig_reason,
+    contig_windows,
+    tss_windows,
+)
 from seqtrust.sources.seeds import named_generator
 from seqtrust.sources.skipped import Skipped
 
@@ -255,29 +260,12 @@ def background_windows(
     """
     ((kind, settings),) = chosen.items()
     if kind == "contigs":
-        windows = contig_windows(genome, length, length // 2 if index is None else index)
+        windows = contig_windows(genome, length, index, settings.get("matching", "*"))
     elif kind == "bed":
         windows = bed_windows(genome, path, length)
     else:
         windows = tss_windows(genome, path, length, index)
     return windows[: settings.get("first")]
-
-
-def contig_windows(genome: Genome, length: int, index: int) -> list[tuple[str, Window]]:
-    """Every contig of an assembly of given sequences as a window, with the anchor at `index`.
-
-    Raises:
-        InputError: a contig has another length.
-    """
-    for contig, found in genome.contigs.items():
-        if found != length:
-            raise InputError(
-                f"{genome.path}: contig {contig!r} has {found:,} bp, but the set asks for "
-                f"{length:,} bp: given sequences need one length"
-            )
-    return [
-        (contig, Window(genome.assembly, contig, index, index, length)) for contig in genome.contigs
-    ]
 
 
 def read_truth(path: str | Path) -> dict[str, float]:

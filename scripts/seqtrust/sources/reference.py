@@ -1,6 +1,7 @@
-"""Reference sequences: tiles of regions, BED rows and TSS-centred windows, without edits."""
+"""Reference sequences: tiles, BED rows, windows around points and contigs, without edits."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,33 @@ def tss_windows(
     ]
 
 
+def contig_windows(
+    genome: Genome, length: int, index: int | None = None, matching: str = "*"
+) -> list[tuple[str, Window]]:
+    """Contigs of an assembly of given sequences, each as a whole.
+
+    Args:
+        genome: the assembly.
+        length: of every sequence, bp.
+        index: index of the anchor, 0-based; length // 2 if None.
+        matching: pattern of the contigs' names, `*` standing for anything.
+
+    Raises:
+        InputError: no contig matches, or one has another length.
+    """
+    chosen = [name for name in genome.contigs if fnmatchcase(name, matching)]
+    if not chosen:
+        raise InputError(f"{genome.path}: no contig matches {matching!r}")
+    for contig in chosen:
+        if genome.contigs[contig] != length:
+            raise InputError(
+                f"{genome.path}: contig {contig!r} has {genome.contigs[contig]:,} bp, but the set "
+                f"asks for {length:,} bp: given sequences need one length"
+            )
+    anchor = length // 2 if index is None else index
+    return [(name, Window(genome.assembly, name, anchor, anchor, length)) for name in chosen]
+
+
 def centred_window(genome: Genome, contig: str, position: int, strand: str, length: int) -> Window:
     """A window with `position` at index length // 2 of the forward strand."""
     return Window(genome.assembly, contig, position, length // 2, length, strand)
@@ -96,7 +124,7 @@ def named_windows(
 
     Args:
         genome: assembly of the windows.
-        kind: `tiles`, `bed` or `points`.
+        kind: `tiles`, `bed`, `points` or `contigs`.
         choice: the settings of that kind.
         path: the BED or the file of points.
         length: bases of each window.
@@ -105,6 +133,8 @@ def named_windows(
         return tile_windows(genome, choice["regions"], length, choice["step"], choice["strand"])
     if kind == "bed":
         return bed_windows(genome, path, length)
+    if kind == "contigs":
+        return contig_windows(genome, length, matching=choice.get("matching", "*"))
     return tss_windows(genome, path, length, choice.get("index"))
 
 

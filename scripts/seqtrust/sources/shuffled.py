@@ -1,18 +1,16 @@
 """Windows shuffled with their dinucleotide counts kept, as an assembly of their own."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from seqtrust import bases
 from seqtrust.bases import Codes
-from seqtrust.files import write_text
+from seqtrust.fasta_files import write_fasta
 from seqtrust.genome import Genome, Window
 from seqtrust.sequence_set import store_window
 from seqtrust.sources.seeds import named_generator
-
-_LINE = 80
 
 
 def dinucleotide_shuffle(codes: Codes, rng: np.random.Generator) -> Codes:
@@ -81,24 +79,14 @@ def write_shuffled(
     Returns:
         The number of contigs.
     """
-    text: list[str] = []
-    index: list[str] = []
-    offset = 0
+    return write_fasta(target, _shuffled(genome, windows, copies, seed))
+
+
+def _shuffled(
+    genome: Genome, windows: Iterable[tuple[str, Window]], copies: int, seed: int
+) -> Iterator[tuple[str, bases.Codes]]:
     for name, window in windows:
         codes = store_window(genome, window, name).sequence(())
         for copy in range(1, copies + 1):
             contig = name if copies == 1 else f"{name}_{copy}"
-            shuffled = dinucleotide_shuffle(codes, named_generator(seed, contig))
-            header, body = f">{contig}\n", _wrapped(bases.decode(shuffled))
-            offset += len(header)
-            index.append(f"{contig}\t{len(codes)}\t{offset}\t{_LINE}\t{_LINE + 1}\n")
-            offset += len(body)
-            text += [header, body]
-    write_text(target, "".join(text))
-    write_text(f"{target}.fai", "".join(index))
-    return len(index)
-
-
-def _wrapped(letters: str) -> str:
-    lines = (letters[start : start + _LINE] for start in range(0, len(letters), _LINE))
-    return "".join(f"{line}\n" for line in lines)
+            yield contig, dinucleotide_shuffle(codes, named_generator(seed, contig))

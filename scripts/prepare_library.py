@@ -1,0 +1,33 @@
+"""Turn a reporter library into an assembly, targets and data splits."""
+
+from collections import Counter
+
+from seqtrust.files import write_text, write_tsv
+from seqtrust.libraries import pairs_of, read_library, split_groups, write_library
+from seqtrust.logs import log_to
+
+with log_to(snakemake.log[0]) as log:
+    settings = snakemake.params.settings
+    columns = {
+        key: settings["sequences"][key]
+        for key in ("id", "sequence", "group")
+        if key in settings["sequences"]
+    }
+    library = read_library(
+        snakemake.input.sequences,
+        columns,
+        snakemake.input.activities,
+        settings["activities"]["id"],
+        settings["tracks"],
+    )
+    splits = split_groups(
+        library.groups, settings["validation"], settings["test"], snakemake.params.seed
+    )
+    outputs = snakemake.output
+    write_library(library, splits, outputs.fasta, outputs.targets, outputs.splits)
+    if "pairs" in settings:
+        write_tsv(outputs.pairs, pairs_of(library, **settings["pairs"]))
+    else:
+        write_text(outputs.pairs, "reference\talternative\teffect\n")
+    log.info("%d sequences in %d groups", len(library.groups), len(set(library.groups)))
+    log.info("splits: %s", dict(Counter(splits)))
