@@ -22,6 +22,7 @@ pathvars:
 wildcard_constraints:
     assembly="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
+    library="[a-z0-9_]+",
     points="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
     set="[a-z0-9_]+",

@@ -10,6 +10,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 from seqtrust.code_digest import code_digest as digest_of
 from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
+from seqtrust.models.source_files import source_files
 
 try:
     config.update(
@@ -29,6 +30,8 @@ HAPLOTYPE_SETS = [name for name, entry in SETS.items() if "haplotypes" in entry[
 FIGURES = ["class_fractions"]
 if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
     FIGURES.append("haplotype_counts")
+if any("train" in entry["model"] for entry in ENSEMBLES.values()):
+    FIGURES.append("training")
 
 
 def code_digest(script):
@@ -55,9 +58,30 @@ def assembly_of(wildcards):
 
 
 def assembly_fasta(name):
-    """The FASTA of an assembly: the input, or what is made by shuffling."""
+    """The FASTA of an assembly: the input, or what is made by shuffling or of a library."""
     entry = config["assemblies"][name]
-    return data_path(entry["fasta"]) if "fasta" in entry else f"<results>/assemblies/{name}.fa"
+    if "fasta" in entry:
+        return data_path(entry["fasta"])
+    if "library" in entry:
+        return f"<results>/libraries/{entry['library']}.fa"
+    return f"<results>/assemblies/{name}.fa"
+
+
+def given_or_library(value, suffix):
+    """The file that a setting names, or that is made of the library that it names."""
+    if isinstance(value, str):
+        return data_path(value)
+    return f"<results>/libraries/{value['library']}.{suffix}"
+
+
+def library_inputs(wildcards):
+    settings = config["libraries"][wildcards.library]
+    return {name: data_path(settings[name]["path"]) for name in ("sequences", "activities")}
+
+
+def pairs_of(wildcards):
+    chosen = SETS[wildcards.set]["source"]["pairs"]
+    return given_or_library(chosen.get("path", chosen), "pairs.tsv")
 
 
 def build(wildcards):
@@ -80,8 +104,14 @@ def sets_of_kind(kind):
 def replicates(ensemble):
     """Names of the replicates of an ensemble."""
     model = ENSEMBLES[ensemble]["model"]
-    number = model["train"]["replicates"] if "train" in model else len(model["import"]["files"])
+    number = model["train"]["replicates"] if "train" in model else len(replicate_files(ensemble))
     return [f"r{index}" for index in range(1, number + 1)]
+
+
+def replicate_files(ensemble):
+    """The input of every replicate that is not trained here: weights, a program or a table."""
+    (entry,) = ENSEMBLES[ensemble]["model"].values()
+    return [data_path(path) for path in entry["files" if "files" in entry else "programs"]]
 
 
 def replicate_card(ensemble):
@@ -193,9 +223,72 @@ def training_inputs(wildcards):
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
     return {
         "sequences": f"<results>/sequences/{settings['set']}.parquet",
-        "targets": data_path(settings["targets"]),
-        "splits": data_path(settings["splits"]),
+        "targets": given_or_library(settings["targets"], "targets.tsv"),
+        "splits": given_or_library(settings["splits"], "splits.bed"),
     }
+
+
+def training_settings(wildcards):
+    """All of the entry but the number of replicates: one more does not train the others anew."""
+    settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
+    return {name: value for name, value in settings.items() if name != "replicates"}
+
+
+def trained_replicates():
+    """The files of all replicates that are trained in the run, and their ensembles and names."""
+    return {
+        f"<results>/ensembles/{ensemble}/{replicate}.safetensors": [ensemble, replicate]
+        for ensemble in ensembles_of_kind("train")
+        for replicate in replicates(ensemble)
+    }
+
+
+def import_inputs(wildcards):
+    """The weights of one replicate, and what describes all of them."""
+    settings = ENSEMBLES[wildcards.ensemble]["model"]["import"]
+    described = [key for key in ("parameters_file", "tracks") if key in settings]
+    files = {key: data_path(settings[key]) for key in described}
+    return {"weights": data_path(settings["files"][replicate_index(wildcards)])} | files
+
+
+def known_splits(wildcards):
+    """What the user's own model was trained on, if stated; contigs are named as in the FASTA."""
+    (entry,) = ENSEMBLES[wildcards.ensemble]["model"].values()
+    if "regions" not in entry:
+        return {}
+    return {"regions": data_path(entry["regions"]), "fasta": fasta(wildcards)}
+
+
+def own_network(wildcards):
+    """The function that builds the network, or nothing where programs are given."""
+    own = ENSEMBLES[wildcards.ensemble]["model"].get("own", {})
+    if "entrypoint" not in own:
+        return {}
+    network = {name: own[name] for name in ("entrypoint", "arguments")}
+    return network | {"folder": data_path(own["folder"])}
+
+
+def own_sources(wildcards):
+    """The user's source files that the network is made of; an edited one runs again."""
+    network = own_network(wildcards)
+    if not network:
+        return []
+    return [str(path) for path in source_files(network["entrypoint"], network["folder"])]
+
+
+def own_inputs(wildcards):
+    files = replicate_files(wildcards.ensemble)
+    weights = files[replicate_index(wildcards)]
+    stated = "receptive_field" in ENSEMBLES[wildcards.ensemble]["model"]["own"]["facts"]
+    return {
+        "weights": weights,
+        "first": weights if stated else files[0],
+        "sources": own_sources(wildcards),
+    } | known_splits(wildcards)
+
+
+def table_of(wildcards):
+    return replicate_files(wildcards.ensemble)[replicate_index(wildcards)]
 
 
 def replicate_index(wildcards):
@@ -229,7 +322,7 @@ def bin_inputs(wildcards):
     entry = VERDICTS[wildcards.verdict]
     files = predicted_inputs(entry)
     if "peaks" in entry["calls"]:
-        files["targets"] = data_path(entry["calls"]["peaks"]["targets"])
+        files["targets"] = given_or_library(entry["calls"]["peaks"]["targets"], "targets.tsv")
     return files
 
 

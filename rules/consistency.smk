@@ -119,7 +119,9 @@ rule class_fractions:
 rule accuracy:
     input:
         unpack(lambda wildcards: predicted_inputs(config["accuracy"][wildcards.table])),
-        targets=lambda wildcards: data_path(config["accuracy"][wildcards.table]["targets"]),
+        targets=lambda wildcards: given_or_library(
+            config["accuracy"][wildcards.table]["targets"], "targets.tsv"
+        ),
     output:
         "<results>/accuracy/{table}.tsv",
     log:

@@ -21,7 +21,8 @@ rule train_replicate:
         mem_mb=lambda wildcards, input, attempt: int(4000 + 10 * input.size_mb) * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        settings=lookup("ensembles/{ensemble}/model/train", within=config),
+        settings=training_settings,
+        state=lambda wildcards, output: str(Path(output[0]).with_suffix(".training.safetensors")),
         seed=lambda wildcards: config["seed"] + replicate_index(wildcards),
         assembly=lookup("ensembles/{ensemble}/assembly", within=config),
         build=build,
@@ -32,9 +33,7 @@ rule train_replicate:
 
 rule import_replicate:
     input:
-        weights=lambda wildcards: data_path(
-            ENSEMBLES[wildcards.ensemble]["model"]["import"]["files"][replicate_index(wildcards)]
-        ),
+        unpack(import_inputs),
     output:
         "<results>/ensembles/{ensemble}/{replicate}.safetensors",
     log:
@@ -52,3 +51,54 @@ rule import_replicate:
         code=code_digest("import_replicate"),
     script:
         "../scripts/import_replicate.py"
+
+
+rule import_own:
+    input:
+        unpack(own_inputs),
+    output:
+        "<results>/ensembles/{ensemble}/{replicate}.safetensors",
+    log:
+        "<results>/logs/import_own/{ensemble}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/import_own/{ensemble}.{replicate}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("own")),
+    conda:
+        "../envs/gpu.yaml"
+    threads: lookup("ensembles/{ensemble}/threads", within=config)
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(4000 + 10 * input.size_mb) * attempt,
+        runtime=attempted(60),
+    params:
+        network=own_network,
+        facts=lookup("ensembles/{ensemble}/model/own/facts", within=config),
+        assembly=lookup("ensembles/{ensemble}/assembly", within=config),
+        build=build,
+        code=code_digest("import_own"),
+    script:
+        "../scripts/import_own.py"
+
+
+rule describe_table:
+    input:
+        unpack(known_splits),
+        table=table_of,
+    output:
+        "<results>/ensembles/{ensemble}/{replicate}.safetensors",
+    log:
+        "<results>/logs/describe_table/{ensemble}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/describe_table/{ensemble}.{replicate}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("table")),
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        facts=lookup("ensembles/{ensemble}/model/table/facts", within=config),
+        assembly=lookup("ensembles/{ensemble}/assembly", within=config),
+        build=build,
+        code=code_digest("describe_table"),
+    script:
+        "../scripts/describe_table.py"

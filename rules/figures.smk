@@ -63,3 +63,35 @@ rule figure_haplotype_counts:
         code=code_digest("figure_haplotype_counts"),
     script:
         "../scripts/figure_haplotype_counts.py"
+
+
+rule figure_training:
+    input:
+        list(trained_replicates()),
+    output:
+        report(
+            "<results>/figures/training.png",
+            caption="captions/training.rst",
+            category="Ensembles",
+            labels={"figure": "Training curves", "format": "PNG"},
+        ),
+        report(
+            "<results>/figures/training.pdf",
+            caption="captions/training.rst",
+            category="Ensembles",
+            labels={"figure": "Training curves", "format": "PDF"},
+        ),
+        "<results>/figures/training.tsv",
+    log:
+        "<results>/logs/figure_training.log",
+    benchmark:
+        "<results>/benchmarks/figure_training.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        replicates=list(trained_replicates().values()),
+        toy=config["toy"],
+        code=code_digest("figure_training"),
+    script:
+        "../scripts/figure_training.py"

@@ -5,12 +5,15 @@ rule predict:
     input:
         sequences="<results>/sequences/{set}.parquet",
         replicate="<results>/ensembles/{ensemble}/{replicate}.safetensors",
+        sources=own_sources,
     output:
         "<results>/predictions/{ensemble}/{set}/{replicate}/{scatteritem}.parquet",
     log:
         "<results>/logs/predict/{ensemble}.{set}.{replicate}.{scatteritem}.log",
     benchmark:
         "<results>/benchmarks/predict/{ensemble}.{set}.{replicate}.{scatteritem}.jsonl"
+    wildcard_constraints:
+        ensemble=names(set(ENSEMBLES) - set(ensembles_of_kind("table"))),
     conda:
         "../envs/gpu.yaml"
     threads: lookup("ensembles/{ensemble}/threads", within=config)
@@ -24,3 +27,30 @@ rule predict:
         code=code_digest("predict"),
     script:
         "../scripts/predict.py"
+
+
+rule tabled_predictions:
+    input:
+        sequences="<results>/sequences/{set}.parquet",
+        replicate="<results>/ensembles/{ensemble}/{replicate}.safetensors",
+        table=table_of,
+    output:
+        "<results>/predictions/{ensemble}/{set}/{replicate}/{scatteritem}.parquet",
+    log:
+        "<results>/logs/tabled_predictions/{ensemble}.{set}.{replicate}.{scatteritem}.log",
+    benchmark:
+        "<results>/benchmarks/tabled_predictions/{ensemble}.{set}.{replicate}.{scatteritem}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("table")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(2000 + 30 * input.size_mb) * attempt,
+        runtime=attempted(30),
+    params:
+        outputs=lookup("ensembles/{ensemble}/outputs", within=config),
+        inference=lookup("ensembles/{ensemble}/inference", within=config),
+        noise_floor=lookup("ensembles/{ensemble}/model/table/noise_floor", within=config),
+        code=code_digest("tabled_predictions"),
+    script:
+        "../scripts/tabled_predictions.py"

@@ -1,4 +1,4 @@
-# Inputs: assemblies described, VCFs compressed and indexed, what is missing named.
+# Inputs: assemblies described, libraries prepared, VCFs compressed and indexed, what is missing named.
 
 
 rule describe_assembly:
@@ -40,6 +40,30 @@ rule shuffle_windows:
         code=code_digest("shuffle_windows"),
     script:
         "../scripts/shuffle_windows.py"
+
+
+rule prepare_library:
+    input:
+        unpack(library_inputs),
+    output:
+        fasta="<results>/libraries/{library}.fa",
+        index="<results>/libraries/{library}.fa.fai",
+        targets="<results>/libraries/{library}.targets.tsv",
+        splits="<results>/libraries/{library}.splits.bed",
+        pairs="<results>/libraries/{library}.pairs.tsv",
+    log:
+        "<results>/logs/prepare_library/{library}.log",
+    benchmark:
+        "<results>/benchmarks/prepare_library/{library}.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=lookup("libraries/{library}", within=config),
+        seed=config["seed"],
+        code=code_digest("prepare_library"),
+    script:
+        "../scripts/prepare_library.py"
 
 
 rule compress_variants:

@@ -54,6 +54,31 @@ rule variant_sequences:
         "../scripts/variant_sequences.py"
 
 
+rule pair_sequences:
+    input:
+        pairs=pairs_of,
+        fasta=fasta,
+    output:
+        sequences="<results>/sequences/{set}.parquet",
+        contrasts="<results>/contrasts/{set}.parquet",
+        skipped="<results>/sequences/{set}.skipped.tsv",
+    log:
+        "<results>/logs/pair_sequences/{set}.log",
+    benchmark:
+        "<results>/benchmarks/pair_sequences/{set}.jsonl"
+    wildcard_constraints:
+        set=names(sets_of_kind("pairs")),
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        settings=lookup("sequence_sets/{set}", within=config),
+        build=build,
+        code=code_digest("pair_sequences"),
+    script:
+        "../scripts/pair_sequences.py"
+
+
 rule insertion_sequences:
     input:
         unpack(insertion_inputs),
@@ -160,3 +185,24 @@ rule select_points:
         code=code_digest("select_points"),
     script:
         "../scripts/select_points.py"
+
+
+# nothing in the workflow asks for it: a target for those whose model predicts elsewhere
+rule sequences_fasta:
+    input:
+        "<results>/sequences/{set}.parquet",
+    output:
+        "<results>/sequences/{set}.fa.gz",
+    log:
+        "<results>/logs/sequences_fasta/{set}.log",
+    benchmark:
+        "<results>/benchmarks/sequences_fasta/{set}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+        runtime=attempted(60),
+    params:
+        code=code_digest("sequences_fasta"),
+    script:
+        "../scripts/sequences_fasta.py"

@@ -1,7 +1,8 @@
 """Convert a replicate's published weights."""
 
 from seqtrust.logs import log_to
-from seqtrust.models.checkpoint import import_replicate, save_replicate
+from seqtrust.models.checkpoint import save_replicate
+from seqtrust.models.imports import import_replicate
 
 with log_to(snakemake.log[0]) as log:
     settings = snakemake.params.settings
@@ -10,6 +11,8 @@ with log_to(snakemake.log[0]) as log:
         settings["architecture"],
         settings["parameters"],
         snakemake.params.build,
+        parameters_file=snakemake.input.get("parameters_file"),
+        tracks_file=snakemake.input.get("tracks"),
     )
     save_replicate(snakemake.output[0], model)
     log.info("imported %s", snakemake.input.weights)

@@ -18,6 +18,7 @@ REFERENCES = {
     "ensemble": "ensembles",
     "accuracy": "accuracy",
     "verdict": "verdicts",
+    "library": "libraries",
 }
 
 
@@ -122,5 +123,5 @@ def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:
     for key, value in entry.items():
         if key in REFERENCES and isinstance(value, str):
             yield f"{path}/{key}", REFERENCES[key], value
-        elif key != "parameters":
+        elif key not in ("parameters", "arguments", "where"):
             yield from _references(value, f"{path}/{key}")

@@ -30,6 +30,7 @@ from seqtrust.tables import Column, TableSchema, check_schema, metadata_of
 
 ROW_GROUP_BYTES = 16_000_000
 WINDOW, SEQUENCE = "window", "sequence"
+_KINDS = pa.array([WINDOW, SEQUENCE])
 
 _EDIT = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
 _WORD = pa.dictionary(pa.int32(), pa.string())
@@ -289,7 +290,7 @@ def _row_groups(
     content: Iterable[tuple[StoredWindow, Edited | EditColumns]], arrow: pa.Schema, path: Path
 ) -> Iterator[pa.Table]:
     seen: set[str] = set()
-    tables: list[pa.Table] = []
+    group: list[tuple[int, StoredWindow, EditColumns]] = []
     size = 0
     for index, (window, sequences) in enumerate(content):
         if isinstance(sequences, EditColumns):
@@ -305,57 +306,72 @@ def _row_groups(
                     "row from the input table"
                 )
             seen.add(key)
-        tables.append(_window_table(index, window, arrow))
-        tables.append(_sequence_table(index, window, columns, arrow))
+        group.append((index, window, columns))
         size += len(window.bases) + 100 * len(columns) + 20 * len(columns.starts)
         if size >= ROW_GROUP_BYTES:
-            yield pa.concat_tables(tables).unify_dictionaries()
-            tables, size = [], 0
-    if tables:
-        yield pa.concat_tables(tables).unify_dictionaries()
+            yield _group_table(group, arrow)
+            group, size = [], 0
+    if group:
+        yield _group_table(group, arrow)
 
 
-def _window_table(index: int, window: StoredWindow, arrow: pa.Schema) -> pa.Table:
-    row = {
-        "kind": WINDOW,
-        "window": index,
-        "window_name": window.name,
-        "assembly": window.assembly,
-        "contig": window.contig,
-        "anchor": window.anchor,
-        "anchor_index": window.anchor_index,
-        "length": window.length,
-        "strand": window.strand,
-        "flank_start": window.flank_start,
-        "bases": window.bases.tobytes(),
-    }
-    return pa.Table.from_pylist([row], schema=arrow)
-
-
-def _sequence_table(
-    index: int, window: StoredWindow, columns: EditColumns, arrow: pa.Schema
+def _group_table(
+    group: Sequences[tuple[int, StoredWindow, EditColumns]], arrow: pa.Schema
 ) -> pa.Table:
-    count = len(columns)
-    hashes = columns.hashes or [
-        sequence_hash(codes) for block in window.blocks(columns) for codes in block
-    ]
-    replacement = pa.array(columns.replacements, type=pa.string()).take(pa.array(columns.words))
-    edits = pa.StructArray.from_arrays(
-        [pa.array(columns.starts), pa.array(columns.ends), replacement], fields=list(_EDIT)
-    )
-    offsets = pa.array(columns.offsets, type=pa.int32())
-    filled = {
-        "kind": pa.array([SEQUENCE] * count, type=_WORD),
-        "window": pa.array(np.full(count, index, dtype=np.int32)),
-        "sequence_id": pa.array(columns.ids, type=pa.string()),
-        "sequence_hash": pa.array(hashes, type=pa.binary(16)),
-        "edits": pa.ListArray.from_arrays(offsets, edits, type=pa.list_(_EDIT)),
+    """Windows, each followed by its sequences, as rows."""
+    sizes = np.array([len(columns) for _, _, columns in group])
+    first = np.cumsum(sizes + 1) - sizes - 1
+    is_window = np.zeros(len(group) + sizes.sum(), dtype=bool)
+    is_window[first] = True
+    of_window = {
+        "window_name": [window.name for _, window, _ in group],
+        "assembly": [window.assembly for _, window, _ in group],
+        "contig": [window.contig for _, window, _ in group],
+        "anchor": [window.anchor for _, window, _ in group],
+        "anchor_index": [window.anchor_index for _, window, _ in group],
+        "length": [window.length for _, window, _ in group],
+        "strand": [window.strand for _, window, _ in group],
+        "flank_start": [window.flank_start for _, window, _ in group],
+        "bases": [window.bases.tobytes() for _, window, _ in group],
     }
-    arrays = [
-        filled[field.name] if field.name in filled else pa.nulls(count, field.type)
-        for field in arrow
+    of_sequence = {
+        "sequence_id": [key for _, _, columns in group for key in columns.ids],
+        "sequence_hash": [h for _, window, columns in group for h in _hashes(window, columns)],
+        "edits": _edit_lists([columns for _, _, columns in group]),
+    }
+    indices = np.array([index for index, _, _ in group], dtype=np.int32)
+    kinds = pa.DictionaryArray.from_arrays(pa.array((~is_window).astype(np.int32)), _KINDS)
+    filled = {"kind": kinds, "window": pa.array(np.repeat(indices, sizes + 1))}
+    for values, mine in ((of_window, is_window), (of_sequence, ~is_window)):
+        place = pa.array(np.cumsum(mine) - 1, mask=~mine)
+        for name, column in values.items():
+            filled[name] = pa.array(column, type=arrow.field(name).type).take(place)
+    return pa.Table.from_arrays([filled[name] for name in arrow.names], schema=arrow)
+
+
+def _hashes(window: StoredWindow, columns: EditColumns) -> Iterable[bytes]:
+    if columns.hashes:
+        return columns.hashes
+    return (sequence_hash(codes) for block in window.blocks(columns) for codes in block)
+
+
+def _edit_lists(several: Sequences[EditColumns]) -> pa.ListArray:
+    replacements = [
+        pa.array(columns.replacements, type=pa.string()).take(pa.array(columns.words))
+        for columns in several
+        if len(columns.words)
     ]
-    return pa.Table.from_arrays(arrays, schema=arrow)
+    edits = pa.StructArray.from_arrays(
+        [
+            pa.array(np.concatenate([columns.starts for columns in several])),
+            pa.array(np.concatenate([columns.ends for columns in several])),
+            pa.concat_arrays(replacements) if replacements else pa.array([], type=pa.string()),
+        ],
+        fields=list(_EDIT),
+    )
+    sizes = np.concatenate([np.diff(columns.offsets) for columns in several])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    return pa.ListArray.from_arrays(pa.array(offsets, type=pa.int32()), edits, type=pa.list_(_EDIT))
 
 
 def read_sequence_set(path: str | Path) -> SequenceSet:
@@ -392,6 +408,20 @@ def read_shard(path: str | Path, scatteritem: str) -> SequenceSet:
         else SCHEMA.arrow().empty_table()
     )
     return _from_table(table, metadata_of(file.schema_arrow))
+
+
+def read_by_group(path: str | Path) -> Iterator[SequenceSet]:
+    """The whole set in parts of whole windows, each small enough for memory."""
+    file = pq.ParquetFile(path)
+    check_schema(path, file.schema_arrow, SCHEMA)
+    for group in range(file.num_row_groups):
+        yield _from_table(file.read_row_group(group), metadata_of(file.schema_arrow))
+
+
+def read_ids(path: str | Path) -> list[str]:
+    """The sequence ids of a set, in order, without its bases."""
+    check_schema(path, pq.read_schema(path), SCHEMA)
+    return pq.read_table(path, columns=["sequence_id"])["sequence_id"].drop_null().to_pylist()
 
 
 def _count_sequences(file: pq.ParquetFile) -> int:

@@ -55,8 +55,13 @@ class Targets:
         return values if window.strand == "+" else values[::-1]
 
 
-def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
+def read_targets(path: str | Path, genome: Genome | None = None, missing: bool = False) -> Targets:
     """Read a TSV of contig, start, end (0-based) and one column per track.
+
+    Args:
+        path: the table.
+        genome: gives contigs their spelling.
+        missing: allow empty fields and NA, which become NaN.
 
     Raises:
         InputError: the file is missing or empty, bins differ in width or leave gaps, or a value
@@ -73,6 +78,7 @@ def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
     if table.empty:
         raise InputError(f"{path} holds no bin")
     numbers = list(table.columns[1:])
+    left_out = table.isna() & missing
     table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
     width = table["end"].iloc[0] - table["start"].iloc[0]
     if not width > 0:
@@ -89,7 +95,8 @@ def read_targets(path: str | Path, genome: Genome | None = None) -> Targets:
                 f"{width} bp each"
             )
         block = rows[list(tracks)].to_numpy(dtype=np.float32)
-        bad = np.flatnonzero(~np.isfinite(block).all(axis=1))
+        allowed = left_out.loc[rows.index, list(tracks)].to_numpy()
+        bad = np.flatnonzero(~(np.isfinite(block) | allowed).all(axis=1))
         if bad.size:
             line = int(rows.index[bad[0]]) + 2
             raise InputError(f"{path}, line {line}: a track has no finite value")

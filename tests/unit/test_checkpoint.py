@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.card import read_card
-from seqtrust.models.checkpoint import import_replicate, load_replicate, save_replicate
+from seqtrust.models.checkpoint import load_replicate, save_replicate
 from seqtrust.models.facts import Track
+from seqtrust.models.imports import import_replicate
 from seqtrust.models.training import initialise
 
 TRACKS = (Track("plus", "CAGE", 1), Track("minus", "CAGE", 0), Track("open", "DNase"))
@@ -118,6 +119,15 @@ def test_other_files_are_named_for_what_they_are(tmp_path):
         load_replicate(plain)
     with pytest.raises(InputError, match="absent cannot be read"):
         load_replicate(tmp_path / "absent")
+
+
+def test_a_header_of_any_length_is_read(tmp_path):
+    model = replicate()
+    # headers are padded to 8 bytes: 32 lengths in a row go through every first byte
+    for length in range(0, 256, 8):
+        model.record = {"note": "x" * length}
+        save_replicate(tmp_path / "r.safetensors", model)
+        assert read_card(tmp_path / "r.safetensors").record == model.record
 
 
 def test_tensors_that_do_not_fit_are_all_listed(saved):

@@ -11,7 +11,7 @@ from seqtrust.effects import compute_effects, reaches
 from seqtrust.genes import Point
 from seqtrust.genome import Genome, SplitRegions
 from seqtrust.inference.predict import predict
-from seqtrust.models.checkpoint import import_replicate
+from seqtrust.models.imports import import_replicate
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
 from seqtrust.sources.variant_records import read_variants
 from seqtrust.sources.variants import VariantSequences

@@ -9,8 +9,9 @@ import torch
 from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
-from seqtrust.models.checkpoint import import_replicate, load_replicate, save_replicate
+from seqtrust.models.checkpoint import load_replicate, save_replicate
 from seqtrust.models.facts import Track
+from seqtrust.models.imports import import_replicate
 from seqtrust.models.pangolin import HEADS
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -334,5 +334,5 @@ def test_a_strand_specific_model_is_not_averaged_over_strands():
     model = network()
     model.facts = replace(model.facts, strand_specific=True)
     codes = np.zeros((1, LENGTH), dtype=np.uint8)
-    with pytest.raises(InputError, match="reads the transcribed strand.*reverse_complement to f"):
+    with pytest.raises(InputError, match=r"reads the transcribed strand.*reverse_complement to f"):
         predict(model, sequence_set(codes), OUTPUTS, reverse_complement=True)

@@ -92,3 +92,13 @@ def test_two_spellings_of_a_contig_are_refused(tmp_path, tiny_genome):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.tsv"):
         read_targets(tmp_path / "absent.tsv")
+
+
+@pytest.mark.parametrize("value", ["inf", "three"])
+def test_what_is_no_number_is_refused_where_missing_values_are_allowed(tmp_path, value):
+    (tmp_path / "t.tsv").write_text(GOOD.replace("2\t3", f"2\t{value}"))
+    with pytest.raises(InputError, match="line 3: a track has no finite value"):
+        read_targets(tmp_path / "t.tsv", missing=True)
+    (tmp_path / "t.tsv").write_text(GOOD.replace("2\t3", "2\t"))
+    found = read_targets(tmp_path / "t.tsv", missing=True).values["1"]
+    assert np.isnan(found).tolist() == [[False, False], [False, True]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from seqtrust.errors import InputError
-from seqtrust.models.model import other_strand, reverse_complement, shift
+from seqtrust.models.model import PADDING, other_strand, reverse_complement, shift
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,9 @@ class Pass:
     """One way of showing a sequence to a model.
 
     Attributes:
-        shift: bp by which the sequence is moved to the right, N filling the gap; bins stay
-            where they are in the input, so they see bases further left.
+        shift: bp by which the sequence is moved to the right; the model's `shift_padding` says
+            what it sees in the gap. Bins stay where they are in the input, so they see bases
+            further left.
         reverse_complement: show the other strand, after the shift, and turn the predictions
             back.
     """
@@ -25,7 +26,7 @@ class Pass:
 
     def show(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (N, L) as the model sees them."""
-        moved = shift(codes, self.shift) if self.shift else codes
+        moved = shift(codes, self.shift, PADDING) if self.shift else codes
         return reverse_complement(moved) if self.reverse_complement else moved
 
     def turn_back(self, predictions: torch.Tensor, swapped_tracks: Sequence[int]) -> torch.Tensor:

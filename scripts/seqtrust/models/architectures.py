@@ -7,7 +7,16 @@ from typing import Any
 import torch
 
 from seqtrust.errors import InputError, nearest_clause
-from seqtrust.models import cnn, pangolin
+from seqtrust.models import (
+    basenji2,
+    cnn,
+    entrypoint,
+    keras_network,
+    keras_published,
+    pangolin,
+    program,
+    tabled,
+)
 from seqtrust.models.facts import Track
 from seqtrust.models.model import Model
 
@@ -19,15 +28,26 @@ class Architecture:
     Attributes:
         parameters: a dataclass whose fields are the parameters with their defaults.
         build: (parameters, tracks, genome build) to an untrained model.
+        file_parameter: the parameter that a file of parameters is the value of, if any.
     """
 
     parameters: type
     build: Callable[[Any, tuple[Track, ...], str], Model]
+    file_parameter: str | None = None
 
 
 ARCHITECTURES: dict[str, Architecture] = {
     "cnn": Architecture(cnn.CnnParameters, cnn.build),
     "pangolin": Architecture(pangolin.PangolinParameters, pangolin.build),
+    "basenji2": Architecture(basenji2.Basenji2Parameters, basenji2.build, "model"),
+    "keras": Architecture(keras_network.KerasParameters, keras_network.build, "layers"),
+    "entrypoint": Architecture(entrypoint.EntrypointParameters, entrypoint.build),
+    "program": Architecture(program.ProgramParameters, program.build),
+    "table": Architecture(tabled.TableParameters, tabled.build),
+    "xpresso": Architecture(keras_published.XpressoParameters, keras_published.build_xpresso),
+    "mpra_dragonn": Architecture(
+        keras_published.MpraDragonnParameters, keras_published.build_mpra_dragonn
+    ),
 }
 
 

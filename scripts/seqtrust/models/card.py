@@ -44,7 +44,9 @@ def read_card(path: str | Path) -> Card:
     """
     from safetensors import SafetensorError, safe_open
 
-    if first_bytes(Path(path)).startswith(_PICKLES):
+    # safetensors begins with its header's length, which may look like a pickle's first byte
+    beginning = first_bytes(Path(path))
+    if beginning.startswith(_PICKLES) and beginning[8:9] != b"{":
         raise InputError(
             f"{path} is a PyTorch pickle, expected safetensors: import it as a state dict"
         )

@@ -1,19 +1,17 @@
-"""Replicates on disk: safetensors with the model's card, and import of PyTorch state dicts."""
+"""Replicates on disk: safetensors with the model's card."""
 
 import json
-import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from seqtrust.errors import InputError
-from seqtrust.files import sha256, whole_file
+from seqtrust.files import whole_file
 from seqtrust.models.architectures import build_model
-from seqtrust.models.card import SCHEMA_VERSION, Card, first_bytes, read_card
-from seqtrust.models.facts import Facts, Track
+from seqtrust.models.card import SCHEMA_VERSION, Card, read_card
+from seqtrust.models.facts import Facts
 from seqtrust.models.model import Model
 
 
@@ -59,68 +57,25 @@ def load_replicate(path: str | Path) -> Model:
         raise InputError(f"{path}: {error}") from error
     if model.facts != facts:
         raise InputError(f"{path}: {_first_difference(facts, model.facts)}")
-    _fill(model.module, load_file(path), str(path), card.architecture)
+    fill(model.module, load_file(path), str(path), card.architecture)
     model.record = card.record
     return model
 
 
-def import_replicate(
-    source: str | Path,
-    architecture: str,
-    parameters: Mapping[str, Any],
-    build: str,
-    tracks: Sequence[Track] = (),
-) -> Model:
-    """Make a model from a PyTorch state dict whose names are those of the architecture.
-
-    The file is read without running code that it may hold (`weights_only`). Its checksum
-    goes into the record.
-
-    Args:
-        source: file written by `torch.save(module.state_dict(), ...)`.
-        architecture: name in the registry of architectures.
-        parameters: those that differ from the architecture's defaults.
-        build: genome build of the training data.
-        tracks: the tracks; empty where the architecture brings its own.
-
-    Raises:
-        InputError: the file is missing, no state dict, or does not fit the architecture.
-    """
-    source = Path(source)
-    model = build_model(architecture, parameters, tracks, build)
-    _fill(model.module, _read_state(source), str(source), architecture)
-    model.record = {
-        "origin": "import",
-        "source_name": source.name,
-        "source_bytes": source.stat().st_size,
-        "source_sha256": sha256(source),
-    }
-    return model
-
-
-def _read_state(source: Path) -> dict[str, torch.Tensor]:
-    first_bytes(source)
-    try:
-        state = torch.load(source, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{source} is not a PyTorch state dict of tensors alone ({reason}). Files that "
-            "need code to be read are refused: save module.state_dict() with torch.save"
-        ) from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in state.values()
-    ):
-        raise InputError(
-            f"{source} holds a {type(state).__name__}, expected names with tensors: "
-            "save module.state_dict() with torch.save"
-        )
-    return dict(state)
-
-
-def _fill(
+def fill(
     module: torch.nn.Module, tensors: dict[str, torch.Tensor], where: str, architecture: str
 ) -> None:
+    """Give a network its weights by name.
+
+    Args:
+        module: the network.
+        tensors: its whole state.
+        where: file of the tensors, for messages.
+        architecture: its name, for messages.
+
+    Raises:
+        InputError: tensors are missing, unexpected, of another shape or not finite.
+    """
     expected = module.state_dict()
     faults = [
         *(f"missing {name}" for name in expected if name not in tensors),
@@ -134,7 +89,7 @@ def _fill(
     if faults:
         raise InputError(
             f"{where} does not fit architecture {architecture!r} with its parameters: "
-            f"{_shortened(faults)}"
+            f"{_shortened(faults)}. Give the parameters that it was trained with"
         )
     _refuse_unfinished_weights(tensors, where)
     module.load_state_dict(tensors, strict=True)

@@ -15,7 +15,11 @@ import torch
 
 from seqtrust.errors import InputError
 from seqtrust.models.facts import Facts, Track
+from seqtrust.models.gaussian import MeanAndLogVariance, with_log_variances
 from seqtrust.models.model import Model
+from seqtrust.models.receptive_field import Reach
+
+POINT, GAUSSIAN = "point", "gaussian"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class CnnParameters:
         activation: "relu", "gelu" or "exponential". The exponential serves the motif layer
             alone (Koo et al. 2021), with ReLU above it.
         output: "softplus" (counts), "sigmoid" (probability) or "identity" (log expression).
+        head: "point", or "gaussian" for a mean and a log variance per track; the variance is
+            one of unbounded values, so the output must be "identity".
     """
 
     channels: int = 32
@@ -42,6 +48,7 @@ class CnnParameters:
     dropout: float = 0.1
     activation: str = "exponential"
     output: str = "softplus"
+    head: str = POINT
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pool", tuple(self.pool))
@@ -57,12 +64,21 @@ class CnnParameters:
                 raise InputError(f"cnn: {name} is {width}, but must be odd and positive")
         if not 0 <= self.dropout < 1:
             raise InputError(f"cnn: dropout is {self.dropout}, but must be in [0, 1)")
-        for name, allowed in (("activation", _ACTIVATIONS), ("output", _OUTPUTS)):
+        for name, allowed in (
+            ("activation", tuple(_ACTIVATIONS)),
+            ("output", tuple(_OUTPUTS)),
+            ("head", (POINT, GAUSSIAN)),
+        ):
             value = getattr(self, name)
             if value not in allowed:
                 raise InputError(
                     f"cnn: {name} is {value!r}, but must be one of {', '.join(allowed)}"
                 )
+        if self.head == GAUSSIAN and self.output != "identity":
+            raise InputError(
+                f"cnn: head 'gaussian' needs output 'identity', not {self.output!r}: a Gaussian "
+                "mean has no bounds"
+            )
 
     @property
     def bin_width(self) -> int:
@@ -72,12 +88,13 @@ class CnnParameters:
     @property
     def receptive_field(self) -> int:
         """Bp of input that one bin can see, from the layers' widths and strides."""
-        field, stride = 1, 1
+        reach = Reach()
         for index, width in enumerate(self.pool):
-            field += ((self.kernel if index == 0 else self.tower_kernel) - 1) * stride
-            field += (width - 1) * stride
-            stride *= width
-        return field + sum(2 * dilation * stride for dilation in self.dilations)
+            kernel = self.kernel if index == 0 else self.tower_kernel
+            reach = reach.same(kernel).valid(width, stride=width)
+        for dilation in self.dilations:
+            reach = reach.same(3, dilation=dilation)
+        return reach.receptive_field
 
 
 class Exponential(torch.nn.Module):
@@ -86,6 +103,14 @@ class Exponential(torch.nn.Module):
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """Elementwise exponential."""
         return torch.exp(values)
+
+
+class NotBfloat16(torch.nn.Module):
+    """Bfloat16 to float32: rates and probabilities would have three digits otherwise."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """The same values, in float32 or better."""
+        return values.float() if values.dtype == torch.bfloat16 else values
 
 
 _ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "exponential": Exponential}
@@ -138,16 +163,30 @@ class Cnn(torch.nn.Module):
         )
         self.dropout = torch.nn.Dropout(parameters.dropout)
         self.read_out = torch.nn.Conv1d(channels, tracks, 1)
-        self.output = _OUTPUTS[parameters.output][0]()
+        self.whole = NotBfloat16()
+        self.output = (
+            MeanAndLogVariance(tracks // 2)
+            if parameters.head == GAUSSIAN
+            else _OUTPUTS[parameters.output][0]()
+        )
 
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
         """One-hot (N, 4, L) to (N, bins, tracks)."""
         bins = self.across_bins(self.tower(self.motifs(sequences)))
-        return self.output(self.read_out(self.dropout(bins))).transpose(1, 2)
+        values = self.read_out(self.dropout(bins))
+        return self.output(self.whole(values)).transpose(1, 2)
 
 
 def build(parameters: CnnParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:
-    """An untrained model with the given tracks."""
+    """An untrained model with the given tracks; a Gaussian head adds their log variances.
+
+    Raises:
+        InputError: variances among the tracks that the head does not predict.
+    """
+    if parameters.head == GAUSSIAN:
+        tracks = with_log_variances(tracks)
+    elif any(track.variance_of is not None for track in tracks):
+        raise InputError("cnn: there are variances among the tracks: use parameter head: gaussian")
     facts = Facts(
         input_length=None,
         bin_width=parameters.bin_width,

@@ -7,6 +7,7 @@ from typing import Any
 from seqtrust.errors import InputError
 
 OUTPUT_SCALES = ("counts", "probability", "log_expression")
+SHIFT_PADDINGS = ("zero", "uniform")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Facts:
         alphabet: order of the four input channels.
         strand_specific: the model reads the transcribed strand, and a prediction for the other
             strand is another quantity: strands are not averaged.
+        shift_padding: what a shifted sequence shows in the gap: "zero" in all four channels, as
+            for N, or "uniform" (0.25).
     """
 
     input_length: int | None
@@ -54,6 +57,7 @@ class Facts:
     output_scale: str
     alphabet: str = "ACGT"
     strand_specific: bool = False
+    shift_padding: str = "zero"
 
     def __post_init__(self) -> None:
         _refuse_bad_numbers(self)
@@ -61,6 +65,11 @@ class Facts:
         if self.output_scale not in OUTPUT_SCALES:
             raise InputError(
                 f"output scale {self.output_scale!r} is not one of {', '.join(OUTPUT_SCALES)}"
+            )
+        if self.shift_padding not in SHIFT_PADDINGS:
+            raise InputError(
+                f"shift_padding is {self.shift_padding!r}, but must be one of "
+                f"{', '.join(SHIFT_PADDINGS)}"
             )
         if sorted(self.alphabet) != sorted("ACGT"):
             raise InputError(f"alphabet {self.alphabet!r} is not an order of A, C, G and T")
@@ -119,9 +128,7 @@ class Facts:
 
     def target_tracks(self) -> tuple[int, ...]:
         """Indices of the tracks that have a measured counterpart: all but variances."""
-        return tuple(
-            index for index, track in enumerate(self.tracks) if track.variance_of is None
-        )
+        return tuple(index for index, track in enumerate(self.tracks) if track.variance_of is None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, for a model card."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ import torch
 from seqtrust.bases import LETTERS, UNKNOWN, Codes
 from seqtrust.errors import InputError
 from seqtrust.models.facts import Facts
+
+PADDING = 5  # beyond the codes of `seqtrust.bases`: the gap of a shifted sequence
 
 
 @dataclass
@@ -37,12 +40,14 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's parameters are."""
-        return next(self.module.parameters()).device
+        """Where the network's parameters or buffers are; the CPU where it has none."""
+        tensors = chain(self.module.parameters(), self.module.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def __call__(self, codes: torch.Tensor) -> torch.Tensor:
         """Predictions (N, bins, tracks) for codes uint8 (N, L) on the network's device."""
-        return self.module(one_hot(codes, self.facts.alphabet))
+        padding = 0.25 if self.facts.shift_padding == "uniform" else 0.0
+        return self.module(one_hot(codes, self.facts.alphabet, padding))
 
     def predict(self, codes: Codes) -> torch.Tensor:
         """Predictions (N, bins, tracks) for base codes (N, L), in evaluation mode.
@@ -55,31 +60,32 @@ class Model:
             return self(batch)
 
 
-def one_hot(codes: torch.Tensor, alphabet: str = "ACGT") -> torch.Tensor:
+def one_hot(codes: torch.Tensor, alphabet: str = "ACGT", padding: float = 0.0) -> torch.Tensor:
     """One-hot float32 (N, 4, L) of codes uint8 (N, L), on the codes' device; N is all zeros.
 
-    The channels are in the order of `alphabet`.
+    The channels are in the order of `alphabet`; `PADDING` has the value `padding` in all four.
     """
     order = [LETTERS.index(letter) for letter in alphabet]
     letters = torch.tensor(order, dtype=codes.dtype, device=codes.device)
-    return (codes.unsqueeze(-2) == letters[:, None]).to(torch.float32)
+    channels = (codes.unsqueeze(-2) == letters[:, None]).to(torch.float32)
+    return channels + padding * (codes == PADDING).unsqueeze(-2) if padding else channels
 
 
 def reverse_complement(codes: torch.Tensor) -> torch.Tensor:
-    """Reverse complement of codes (..., L); N stays N."""
+    """Reverse complement of codes (..., L); N and padding stay what they are."""
     backwards = codes.flip(-1)
-    return torch.where(backwards == UNKNOWN, backwards, 3 - backwards)
+    return torch.where(backwards >= UNKNOWN, backwards, 3 - backwards)
 
 
-def shift(codes: torch.Tensor, distance: int) -> torch.Tensor:
-    """Codes (..., L) moved `distance` bp to the right; N fills the gap, the end drops off.
+def shift(codes: torch.Tensor, distance: int, filler: int = UNKNOWN) -> torch.Tensor:
+    """Codes (..., L) moved `distance` bp to the right; `filler` fills the gap, the end drops off.
 
     A negative distance moves them to the left.
     """
     length = codes.shape[-1]
     if abs(distance) >= length:
         raise ValueError(f"a shift of {distance} bp leaves nothing of {length} bp")
-    moved = torch.full_like(codes, UNKNOWN)
+    moved = torch.full_like(codes, filler)
     if distance >= 0:
         moved[..., distance:] = codes[..., : length - distance]
     else:

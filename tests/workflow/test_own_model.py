@@ -1,0 +1,183 @@
+"""The tiny ensemble entered again as the user's own model: the verdicts are equal."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+import yaml
+
+from seqtrust.models.card import read_card
+from seqtrust.models.checkpoint import load_replicate
+from seqtrust.predictions import read_predictions
+
+from .conftest import REPOSITORY, Project
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+OWN = ("--configfile", "tests/config/own.yaml")
+REPLICATES = ("r1", "r2")
+SETS = ("tiles", "eqtl")
+KINDS = ("code", "program", "tabled")
+CODE = """
+from seqtrust.models.cnn import Cnn, CnnParameters
+
+def build(tracks, **parameters):
+    return Cnn(CnnParameters(**parameters), tracks)
+"""
+
+
+@pytest.fixture(scope="module")
+def own(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the tiny run with a config that enters its replicates in three other ways."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("own") / "project"
+    shutil.copytree(tiny.folder, folder, symlinks=True)
+    results = folder / "results/tiny"
+    facts = read_card(results / "ensembles/cnn/r1.safetensors").facts
+    for replicate in REPLICATES:
+        model = load_replicate(results / f"ensembles/cnn/{replicate}.safetensors")
+        torch.save(model.module.state_dict(), folder / f"{replicate}.pt")
+        sizes = {0: torch.export.Dim.DYNAMIC}
+        example = torch.zeros(2, 4, 1024)
+        program = torch.export.export(model.module, (example,), dynamic_shapes=(sizes,))
+        torch.export.save(program, folder / f"{replicate}.pt2")
+        table_of_predictions(results / "predictions/cnn", replicate, folder / f"{replicate}.tsv.gz")
+    (folder / "code").mkdir()
+    (folder / "code/my_network.py").write_text(CODE)
+    floors = [
+        max(json.loads(pq.read_schema(path).metadata[b"noise_floor"]).values())
+        for path in results.glob("predictions/cnn/*/*/*.parquet")
+    ]
+    (folder / "tests/config/own.yaml").write_text(
+        yaml.safe_dump(config(facts, max(floors)), sort_keys=False)
+    )
+    project = Project(folder)
+    project.snakemake("--cores", 2, *OWN)
+    return project
+
+
+def config(facts: dict, noise_floor: float) -> dict:
+    """The tiny config with three ensembles, and their verdicts, in place of one."""
+    tiny = yaml.safe_load((REPOSITORY / "tests/config/tiny.yaml").read_text())
+    cnn = tiny["ensembles"]["cnn"]
+    stated = {name: facts[name] for name in ("bin_width", "output_scale")}
+    stated["tracks"] = [track["name"] for track in facts["tracks"]]
+    known = {"regions": cnn["model"]["train"]["splits"]}
+    arguments = {"tracks": len(stated["tracks"]), **cnn["model"]["train"]["parameters"]}
+    code = {"entrypoint": "my_network:build", "folder": "code", "arguments": arguments}
+    sized = {**stated, "receptive_field": facts["receptive_field"], "input_length": 1024}
+    models = {
+        "code": {"own": {**code, **known, "files": ["r1.pt", "r2.pt"], "facts": stated}},
+        "program": {"own": {"programs": ["r1.pt2", "r2.pt2"], **known, "facts": sized}},
+        "tabled": {
+            "table": {
+                "files": ["r1.tsv.gz", "r2.tsv.gz"],
+                "facts": sized,
+                "noise_floor": noise_floor,
+                **known,
+            }
+        },
+    }
+    tiny["run"] = "own"
+    tiny["ensembles"] = {kind: {**cnn, "model": model} for kind, model in models.items()}
+    for part in ("verdicts", "accuracy"):
+        tiny[part] = {
+            f"{name}_{kind}": {**entry, "ensemble": kind}
+            for name, entry in tiny[part].items()
+            for kind in KINDS
+        }
+    return tiny
+
+
+def table_of_predictions(folder, replicate, path) -> None:
+    """All predictions of one replicate as the rows that a user would write."""
+    parts = []
+    for name in SETS:
+        shards = sorted((folder / name / replicate).iterdir())
+        predictions = read_predictions(shards)
+        for output in predictions.outputs:
+            values = predictions.values[output.name]
+            row, track, bin_ = np.indices(values.shape).reshape(3, -1)
+            several = output.reduction == "none"
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "set": name,
+                        "sequence_id": np.array(predictions.sequence_ids)[row],
+                        "output": output.name,
+                        "track": np.array(output.track_names)[track],
+                        "bin": np.array(output.bins)[bin_].astype(str) if several else "",
+                        "value": values.ravel(),
+                    }
+                )
+            )
+    table = pd.concat(parts).sample(frac=1, random_state=0)
+    table.to_csv(path, sep="\t", index=False, float_format="%.9g")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_and_verdicts_are_those_of_the_trained_ensemble(
+    own: Project, tiny: Project, kind: str
+) -> None:
+    ours, theirs = own.folder / "results/own", tiny.folder / "results/tiny"
+    for name in SETS:
+        for replicate in REPLICATES:
+            part = f"{name}/{replicate}"
+            found, expected = (
+                read_predictions(sorted((folder / part).iterdir()))
+                for folder in (ours / "predictions" / kind, theirs / "predictions/cnn")
+            )
+            assert found.sequence_ids == expected.sequence_ids
+            assert found.outputs == expected.outputs
+            for output, values in expected.values.items():
+                assert np.array_equal(found.values[output], values), (part, output)
+    for name in ("peaks", "eqtl"):
+        found = pq.read_table(ours / f"verdicts/{name}_{kind}.parquet").to_pandas()
+        expected = pq.read_table(theirs / f"verdicts/{name}.parquet").to_pandas()
+        pd.testing.assert_frame_equal(found, expected)
+    found = (ours / f"accuracy/tracks_{kind}.tsv").read_text()
+    assert found == (theirs / "accuracy/tracks.tsv").read_text()
+
+
+def test_the_receptive_field_was_measured(own: Project, tiny: Project) -> None:
+    cards = [
+        read_card(project.folder / "results" / part)
+        for project, part in (
+            (own, "own/ensembles/code/r1.safetensors"),
+            (own, "own/ensembles/code/r2.safetensors"),
+            (tiny, "tiny/ensembles/cnn/r1.safetensors"),
+        )
+    ]
+    assert len({card.facts["receptive_field"] for card in cards}) == 1
+
+
+def test_an_edited_module_runs_again_and_nothing_else(own: Project) -> None:
+    assert own.jobs(*OWN) == {}
+    source = own.folder / "code/my_network.py"
+    text = source.read_text()
+    source.write_text(text + "# edited\n")
+    jobs = own.jobs(*OWN)
+    assert (jobs["import_own"], jobs["predict"]) == (2, 8)
+    assert "tabled_predictions" not in jobs
+    source.write_text(text)
+    assert own.jobs(*OWN) == {}
+
+
+def test_the_sequences_are_a_target(own: Project) -> None:
+    target = "results/own/sequences/eqtl.fa.gz"
+    assert own.jobs(*OWN, "--", target) == {"sequences_fasta": 1}
+
+
+def test_a_fault_of_a_table_is_named_on_the_terminal(own: Project) -> None:
+    table = own.folder / "r2.tsv.gz"
+    content = table.read_bytes()
+    pd.read_csv(table, sep="\t").iloc[:-1].to_csv(table, sep="\t", index=False)
+    target = "results/own/headlines.tsv"
+    finished = own.snakemake("--cores", 1, *OWN, "--", target, check=False)
+    table.write_bytes(content)
+    assert finished.returncode != 0
+    assert "has no value for 1 of" in finished.stdout
