@@ -209,6 +209,23 @@ class SequenceSet:
         for index, columns in StoredSequences.of(self.sequences).runs():
             yield from self.windows[index].blocks(columns)
 
+    def by_location(self) -> Iterator[list[tuple[int, Iterator[Codes]]]]:
+        """Sequences of windows that lie at one place of an assembly, together.
+
+        Yields:
+            Per place, in the order of first appearance, the first row and the blocks of codes
+            of every run of sequences.
+        """
+        places: dict[tuple[Any, ...], list[tuple[int, Iterator[Codes]]]] = {}
+        row = 0
+        for index, columns in StoredSequences.of(self.sequences).runs():
+            stored = self.windows[index]
+            window = stored.window
+            place = window.assembly, window.contig, window.start, window.length, window.strand
+            places.setdefault(place, []).append((row, stored.blocks(columns)))
+            row += len(columns)
+        yield from places.values()
+
 
 def store_window(
     genome: Genome,

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.inference.augment import make_passes
+from seqtrust.inference.engine import Engine
 from seqtrust.inference.predict import (
     NOISE_SEQUENCES,
-    deduplicate,
     output_reach,
     predict,
     resolve_outputs,
@@ -144,14 +144,6 @@ def test_permuted_sequences_give_permuted_predictions(codes, random):
     np.testing.assert_allclose(permuted, values[order], atol=1e-6)
 
 
-@given(arrays(np.uint8, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(0, 4)))
-def test_distinct_rows_are_numbered_by_first_occurrence(codes):
-    first, place = deduplicate(codes)
-    assert np.array_equal(codes[first][place], codes)
-    assert len(first) == len(np.unique(codes, axis=0))
-    assert list(first) == sorted(first)
-
-
 class BatchSize(torch.nn.Module):
     """Adds a millionth of the batch size to a constant: a network whose noise is known."""
 
@@ -176,9 +168,9 @@ def test_noise_floor_is_the_difference_between_batches():
         sequence_set(codes),
         {"all": {"reduction": "sum"}, "one": {"bins": [0, 1]}},
     )
-    # Six at once, then two and four: at most four fewer, and the sum is over eight bins.
-    assert predictions.noise_floor["one"] == pytest.approx(4e-6, rel=0.1)
-    assert predictions.noise_floor["all"] == pytest.approx(32e-6, rel=0.1)
+    # Six at once, then one by one: five fewer, and the sum is over eight bins.
+    assert predictions.noise_floor["one"] == pytest.approx(5e-6, rel=0.1)
+    assert predictions.noise_floor["all"] == pytest.approx(40e-6, rel=0.1)
 
 
 def test_noise_floor_of_a_single_sequence_and_of_many():
@@ -200,14 +192,13 @@ def test_a_network_has_a_small_noise_floor():
 def test_predictions_that_are_not_finite_name_the_sequence(value):
     model = network()
     model.record = {"seed": 17}
-    read_out = model.module.read_out
 
     def spoil(module, inputs, output):
         spoilt = output.clone()
         spoilt[2, 1, 3] = value
         return spoilt
 
-    read_out.register_forward_hook(spoil)
+    model.module.output.register_forward_hook(spoil)
     codes = np.random.default_rng(1).integers(0, 4, (4, LENGTH)).astype(np.uint8)
     codes = codes[[0, 0, 1, 2, 3]]
     with pytest.raises(InputError, match=r"'s3': output 'profile', track 'minus'.*'seed': 17"):
@@ -336,3 +327,28 @@ def test_a_strand_specific_model_is_not_averaged_over_strands():
     codes = np.zeros((1, LENGTH), dtype=np.uint8)
     with pytest.raises(InputError, match=r"reads the transcribed strand.*reverse_complement to f"):
         predict(model, sequence_set(codes), OUTPUTS, reverse_complement=True)
+
+
+def test_what_full_passes_contradict_stops_the_run(monkeypatch):
+    codes = np.random.default_rng(1).integers(0, 4, (6, LENGTH)).astype(np.uint8)
+    right = Engine._values
+
+    def wrong(*arguments):
+        return 1.001 * right(*arguments)
+
+    monkeypatch.setattr(Engine, "_values", wrong)
+    with pytest.raises(RuntimeError, match=r"'profile': full passes of 'cnn'.*set savings to fals"):
+        predict(MODEL, sequence_set(codes), OUTPUTS)
+
+
+def test_savings_can_be_switched_off():
+    codes = np.random.default_rng(1).integers(0, 4, (6, LENGTH)).astype(np.uint8)
+    outputs = {"one": {"bins": [5, 6]}}
+    full, cropped = (
+        predict(MODEL, sequence_set(codes), outputs, savings=savings) for savings in (False, True)
+    )
+    np.testing.assert_allclose(full.values["one"], cropped.values["one"], rtol=1e-5)
+    assert full.metadata["full_passes"] == "asked for"
+    assert full.metadata["computed_bases"] == str(LENGTH)
+    assert cropped.metadata["full_passes"] == ""
+    assert int(cropped.metadata["computed_bases"]) < LENGTH

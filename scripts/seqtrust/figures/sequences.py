@@ -7,7 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seqtrust.figures.style import SETTINGS, new_figure
 
@@ -69,6 +69,7 @@ def _panel(axis: Axes, table: pd.DataFrame) -> None:
     axis.axhline(most, color="#777777", linestyle="--", label=f"{most:,} haplotypes of all people")
     axis.set_xscale("log")
     axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     for scale in (axis.xaxis, axis.yaxis):
         scale.set_major_formatter("{x:,.0f}")
         scale.set_minor_formatter(NullFormatter())

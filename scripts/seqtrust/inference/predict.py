@@ -3,9 +3,9 @@
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 
 from seqtrust.bases import Codes
 from seqtrust.errors import InputError
-from seqtrust.inference.augment import Pass, make_passes, mean_over_passes
+from seqtrust.inference.augment import make_passes
+from seqtrust.inference.engine import Engine
 from seqtrust.models.model import (
     Model,
     evaluation,
@@ -27,35 +28,12 @@ from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import SequenceSet, sequence_hash
 
 NOISE_SEQUENCES = 32
+TOLERANCE = 1e-4
+_CHECKED_BASES = 524_288
+_SHARED_BASES = 64_000_000
 _LOG_EVERY_SECONDS = 10.0
 
 Values = dict[str, npt.NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Predictor:
-    """One batch of codes to the values of the outputs: the rule that all inference shares.
-
-    Attributes:
-        model: on the device of the batches, in evaluation mode.
-        outputs: what to keep.
-        passes: strands and shifts to average over.
-    """
-
-    model: Model
-    outputs: Sequence[OutputSpec]
-    passes: Sequence[Pass] = (Pass(),)
-
-    def __call__(self, codes: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Codes uint8 (N, L) to float64 (N, tracks, bins) per output; one bin where reduced."""
-        parts = mean_over_passes(
-            self.model,
-            codes,
-            self.passes,
-            self.model.facts.swapped_tracks(),
-            lambda predictions: [_keep(predictions, output) for output in self.outputs],
-        )
-        return {output.name: part for output, part in zip(self.outputs, parts, strict=True)}
 
 
 def predict(
@@ -66,13 +44,15 @@ def predict(
     reverse_complement: bool = False,
     shifts: Sequence[int] = (0,),
     batch_bases: int = 1_048_576,
+    savings: bool = True,
     threads: int = 1,
     device: str = "cpu",
 ) -> Predictions:
     """Predict a sequence set.
 
-    Equal sequences are computed once. On the first batch some sequences are computed again in
-    other batches; the largest difference is the noise floor.
+    Equal sequences are computed once. Of the first batch, and of the first one that shares, some
+    sequences are computed again by full passes, one by one; the largest difference is the noise
+    floor.
 
     Args:
         model: one replicate.
@@ -81,7 +61,9 @@ def predict(
         reverse_complement: average over both strands: bins are reversed back and tracks swapped
             with those of the other strand.
         shifts: average over these shifts, bp to the right; the bins are not shifted back.
-        batch_bases: bases per batch; a batch has at least one sequence.
+        batch_bases: computed bases per batch; a batch has at least one sequence.
+        savings: compute only the bases that the outputs can see, and what sequences of one
+            window share once; False for full passes.
         threads: threads of torch.
         device: "cpu", "cuda" or "auto" (a GPU where there is one).
 
@@ -92,29 +74,28 @@ def predict(
     Raises:
         InputError: an empty set, a length that the model does not take, refused outputs or
             shifts, no such device, or a prediction that is not finite.
+        RuntimeError: full passes give something else.
     """
-    codes = sequences.codes()
-    if not codes.size and "length" not in sequences.metadata:
-        raise InputError("there is no sequence to predict, nor a length of one in the metadata")
+    length = _length(sequences)
     if batch_bases < 1:
         raise InputError(f"batch_bases is {batch_bases}, but must be positive")
-    length = codes.shape[1]
     specs = resolve_outputs(outputs, model.facts, length)
     if reverse_complement and model.facts.strand_specific:
         raise InputError(
             f"architecture {model.architecture!r} reads the transcribed strand, so the mean over "
             "both strands means nothing: set reverse_complement to false under inference"
         )
-    predictor = Predictor(model, specs, make_passes(reverse_complement, shifts, length))
-    ids = sequences.ids()
-    distinct, place_of = deduplicate(codes)
+    passes = make_passes(reverse_complement, shifts, length)
     with _ready(model, device, threads):
-        values, noise_floor = _predict_distinct(
-            predictor, codes, distinct, ids, max(1, batch_bases // length)
-        )
+        engine = Engine(model, specs, passes, length, savings)
+        run = _Run(engine, sequences.ids(), batch_bases)
+        run.all(sequences)
     metadata = {
-        "n_sequences": len(codes),
-        "n_distinct": len(distinct),
+        "n_sequences": len(run.ids),
+        "n_distinct": run.distinct,
+        "computed_bases": engine.reach,
+        "full_passes": engine.full_passes,
+        "shared": asdict(engine.saved),
         "length": length,
         "architecture": model.architecture,
         "facts": model.facts.to_dict(),
@@ -127,10 +108,10 @@ def predict(
         "torch_version": str(torch.__version__),
     }
     return Predictions(
-        ids,
-        {name: value[place_of] for name, value in values.items()},
+        run.ids,
+        {name: value[run.place] for name, value in run.values.items()},
         specs,
-        noise_floor,
+        run.noise_floor,
         {
             key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
             for key, value in metadata.items()
@@ -138,76 +119,107 @@ def predict(
     )
 
 
-def deduplicate(codes: Codes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Which rows of codes (N, L) are distinct.
+class _Run:
+    """Fills in the values of distinct sequences, batch by batch.
 
-    Returns:
-        The index of the first row of each distinct sequence, in order, shape (D,); and for
-        every row which of them it equals, shape (N,).
+    Attributes:
+        ids: of all N sequences.
+        place: for every sequence the row of its values, shape (N,).
+        distinct: rows in use.
+        values: per output float32 (rows, tracks, bins).
+        noise_floor: per output.
     """
-    number: dict[bytes, int] = {}
-    first: list[int] = []
-    place = np.empty(len(codes), dtype=np.intp)
-    for row, sequence in enumerate(codes):
-        place[row] = number.setdefault(sequence_hash(sequence), len(number))
-        if len(number) > len(first):
-            first.append(row)
-    return np.array(first, dtype=np.intp), place
 
+    def __init__(self, engine: Engine, ids: list[str], batch_bases: int) -> None:
+        self.engine = engine
+        self.ids = ids
+        self.place = np.zeros(len(ids), dtype=np.intp)
+        self.values: Values = {
+            output.name: np.empty((len(ids), *output.shape), dtype=np.float32)
+            for output in engine.outputs
+        }
+        self.noise_floor = {output.name: 0.0 for output in engine.outputs}
+        self.distinct = 0
+        self._of_hash: dict[bytes, int] = {}
+        self._first_id: list[str] = []
+        self._waiting: list[tuple[int, Codes]] = []
+        self._batch = max(1, batch_bases // max(1, engine.reach))
+        self._checked: set[bool] = set()
+        self._log = _Progress(len(ids))
 
-def _predict_distinct(
-    predictor: Predictor,
-    codes: Codes,
-    rows: npt.NDArray[np.intp],
-    ids: Sequence[str],
-    batch: int,
-) -> tuple[Values, dict[str, float]]:
-    values: Values = {
-        output.name: np.empty((len(rows), *output.shape), dtype=np.float32)
-        for output in predictor.outputs
-    }
-    noise_floor = {output.name: 0.0 for output in predictor.outputs}
-    log = _Progress(len(rows))
-    for start in range(0, len(rows), batch):
-        chosen = rows[start : start + batch]
-        shown = torch.from_numpy(codes[chosen]).to(predictor.model.device)
-        predicted = predictor(shown)
-        for output in predictor.outputs:
+    def all(self, sequences: SequenceSet) -> None:
+        """Predict a whole set."""
+        for group in sequences.by_location():
+            new: list[tuple[int, Codes]] = []
+            for first, blocks in group:
+                new += self._new(first, blocks)
+            if self.engine.share_worthwhile(len(new)):
+                most = max(2, _SHARED_BASES // self.engine.reach)
+                for start in range(0, len(new), most):
+                    self._compute(new[start : start + most], alike=True)
+            else:
+                self._waiting += new
+                self._flush(self._batch)
+        self._flush(1)
+
+    def _new(self, first: int, blocks: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
+        """The sequences from row `first` on that have not been seen yet, with their rows."""
+        row = first
+        for block in blocks:
+            for codes in block:
+                number = self._of_hash.setdefault(sequence_hash(codes), self.distinct)
+                self.place[row] = number
+                if number == self.distinct:
+                    self.distinct += 1
+                    self._first_id.append(self.ids[row])
+                    yield number, codes.copy()
+                row += 1
+
+    def _flush(self, at_least: int) -> None:
+        while len(self._waiting) >= at_least:
+            self._compute(self._waiting[: self._batch], alike=False)
+            del self._waiting[: self._batch]
+
+    def _compute(self, batch: Sequence[tuple[int, Codes]], alike: bool) -> None:
+        rows = [number for number, _ in batch]
+        codes = torch.from_numpy(np.stack([codes for _, codes in batch]))
+        codes = codes.to(self.engine.model.device)
+        predicted = self.engine(codes, alike)
+        for output in self.engine.outputs:
             block = predicted[output.name].to("cpu", torch.float32).numpy()
-            _refuse_not_finite(block, output, [ids[row] for row in chosen], predictor.model)
-            values[output.name][start : start + batch] = block
-        if start == 0:
-            noise_floor = _noise_floor(predictor, shown, predicted)
-        log.done(start + len(chosen))
-    return values, noise_floor
+            ids = [self._first_id[row] for row in rows]
+            _refuse_not_finite(block, output, ids, self.engine.model)
+            self.values[output.name][rows] = block
+        if alike not in self._checked:
+            self._checked.add(alike)
+            self._check(codes, predicted)
+        self._log.done(max(rows) + 1)
+
+    def _check(self, codes: torch.Tensor, predicted: Mapping[str, torch.Tensor]) -> None:
+        """Compare some sequences with full passes in batches of another size."""
+        copies = 2 if len(codes) == 1 else 1
+        count = min(len(codes), NOISE_SEQUENCES, max(2, _CHECKED_BASES // codes.shape[1]))
+        for row in torch.linspace(0, len(codes) - 1, count).long().tolist():
+            for name, full in self.engine.full(codes[row : row + 1].repeat(copies, 1)).items():
+                difference = float((full[0] - predicted[name][row]).abs().max())
+                size = float(full.abs().max())
+                if difference > TOLERANCE * size and not self.engine.full_passes:
+                    raise RuntimeError(
+                        f"output {name!r}: full passes of {self.engine.model.architecture!r} give "
+                        f"up to {size:.6g}, and {difference:.3g} more or less than what was "
+                        "computed of the bases that the output can see: set savings to false "
+                        "under inference, and report the model"
+                    )
+                self.noise_floor[name] = max(self.noise_floor[name], difference)
 
 
-def _noise_floor(
-    predictor: Predictor, codes: torch.Tensor, predicted: Mapping[str, torch.Tensor]
-) -> dict[str, float]:
-    """Largest difference when sequences are computed again in reverse order and other batches."""
-    count = min(len(codes), NOISE_SEQUENCES)
-    rows = torch.linspace(len(codes) - 1, 0, count).long().to(codes.device)
-    parts = rows.tensor_split([max(1, count // 3)]) if count > 1 else (rows.repeat(2),)
-    floor = {output.name: 0.0 for output in predictor.outputs}
-    for part in parts:
-        again = predictor(codes[part])
-        for name, values in again.items():
-            difference = (values - predicted[name][part]).abs().max()
-            floor[name] = max(floor[name], float(difference))
-    return floor
-
-
-def _keep(predictions: torch.Tensor, output: OutputSpec) -> torch.Tensor:
-    """The output's part of predictions (N, bins, tracks): float64 (N, tracks, bins)."""
-    device = predictions.device
-    kept = predictions.index_select(1, torch.tensor(output.bins, device=device))
-    kept = kept.index_select(2, torch.tensor(output.tracks, device=device))
-    kept = kept.transpose(1, 2).to(torch.float64)
-    if output.reduction == "none":
-        return kept
-    reduce = torch.sum if output.reduction == "sum" else torch.mean
-    return reduce(kept, dim=2, keepdim=True)
+def _length(sequences: SequenceSet) -> int:
+    lengths = {sequences.windows[index].length for index in np.unique(sequences.window_indices())}
+    if len(lengths) > 1:
+        raise InputError(f"sequences of one set need one length; found {sorted(lengths)} bp")
+    if not lengths and "length" not in sequences.metadata:
+        raise InputError("there is no sequence to predict, nor a length of one in the metadata")
+    return lengths.pop() if lengths else int(sequences.metadata["length"])
 
 
 def _refuse_not_finite(

@@ -109,7 +109,7 @@ class KerasNetwork(torch.nn.Module):
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
         """One-hot (N, 4, L) to (N, bins, tracks)."""
         values = {
-            name: self.get_buffer(f"constant_{index}").expand(len(sequences), -1)
+            name: self.get_buffer(f"constant_{index}").expand(sequences.shape[0], -1)
             for index, name in enumerate(self.constants)
         }
         values[self.sequence] = sequences
@@ -119,7 +119,7 @@ class KerasNetwork(torch.nn.Module):
             for spent in self.spent[position]:
                 del values[spent]
         last = values[self.names[-1]]
-        return last.unsqueeze(1) if last.ndim == 2 else last.transpose(1, 2)
+        return last.unsqueeze(1) if self.output.reach is None else last.transpose(1, 2)
 
     def _add_constants(
         self, layers: Sequence[Mapping[str, Any]], given: Mapping[str, Sequence[float]]

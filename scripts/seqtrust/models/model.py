@@ -46,8 +46,12 @@ class Model:
 
     def __call__(self, codes: torch.Tensor) -> torch.Tensor:
         """Predictions (N, bins, tracks) for codes uint8 (N, L) on the network's device."""
+        return self.module(self.encode(codes))
+
+    def encode(self, codes: torch.Tensor) -> torch.Tensor:
+        """What the network sees of codes uint8 (N, L): float32 (N, 4, L), on their device."""
         padding = 0.25 if self.facts.shift_padding == "uniform" else 0.0
-        return self.module(one_hot(codes, self.facts.alphabet, padding))
+        return one_hot(codes, self.facts.alphabet, padding)
 
     def predict(self, codes: Codes) -> torch.Tensor:
         """Predictions (N, bins, tracks) for base codes (N, L), in evaluation mode.
