@@ -21,7 +21,9 @@ pathvars:
 
 wildcard_constraints:
     assembly="[a-z0-9_]+",
+    calibration="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
+    ism="[a-z0-9_]+",
     library="[a-z0-9_]+",
     points="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
@@ -44,6 +46,7 @@ include: "rules/sequences.smk"
 include: "rules/ensembles.smk"
 include: "rules/inference.smk"
 include: "rules/consistency.smk"
+include: "rules/calibration.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 
@@ -54,3 +57,4 @@ rule all:
         expand("<results>/assemblies/{assembly}.json", assembly=config["assemblies"]),
         "<results>/headlines.tsv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),
+        [shard for name in MAPS for shard in map_shards(name)],

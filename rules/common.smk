@@ -25,6 +25,8 @@ except InputError as error:
 ENSEMBLES = config["ensembles"]
 SETS = config["sequence_sets"]
 VERDICTS = config["verdicts"]
+CALIBRATIONS = config["calibration"]
+MAPS = config["ism"]
 PLANTED = config.get("planted", {})
 HAPLOTYPE_SETS = [name for name, entry in SETS.items() if "haplotypes" in entry["source"]]
 FIGURES = ["class_fractions"]
@@ -32,6 +34,8 @@ if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
     FIGURES.append("haplotype_counts")
 if any("train" in entry["model"] for entry in ENSEMBLES.values()):
     FIGURES.append("training")
+if CALIBRATIONS:
+    FIGURES += ["calibration", "risk_coverage"]
 
 
 def code_digest(script):
@@ -127,6 +131,35 @@ def prediction_shards(ensemble, sequence_set):
         for shard in gather.shards(
             f"<results>/predictions/{ensemble}/{sequence_set}/{replicate}/{{scatteritem}}.parquet"
         )
+    ]
+
+
+def map_inputs(wildcards):
+    """The sequences, the replicate and, if the network is the user's own, its code."""
+    entry = MAPS[wildcards.ism]
+    ensemble = entry["ensemble"]
+    return {
+        "sequences": f"<results>/sequences/{entry['set']}.parquet",
+        "replicate": f"<results>/ensembles/{ensemble}/{wildcards.replicate}.safetensors",
+        "sources": sources_of(ensemble),
+    }
+
+
+def mapped_ensemble(wildcards):
+    return ENSEMBLES[MAPS[wildcards.ism]["ensemble"]]
+
+
+def mapped_output(wildcards):
+    name = MAPS[wildcards.ism]["output"]
+    return {name: mapped_ensemble(wildcards)["outputs"][name]}
+
+
+def map_shards(name):
+    """The maps of all replicates, replicate by replicate."""
+    return [
+        shard
+        for replicate in replicates(MAPS[name]["ensemble"])
+        for shard in gather.shards(f"<results>/ism/{name}/{replicate}/{{scatteritem}}.parquet")
     ]
 
 
@@ -261,7 +294,11 @@ def known_splits(wildcards):
 
 def own_network(wildcards):
     """The function that builds the network, or nothing where programs are given."""
-    own = ENSEMBLES[wildcards.ensemble]["model"].get("own", {})
+    return network_of(wildcards.ensemble)
+
+
+def network_of(ensemble):
+    own = ENSEMBLES[ensemble]["model"].get("own", {})
     if "entrypoint" not in own:
         return {}
     network = {name: own[name] for name in ("entrypoint", "arguments")}
@@ -270,7 +307,11 @@ def own_network(wildcards):
 
 def own_sources(wildcards):
     """The user's source files that the network is made of; an edited one runs again."""
-    network = own_network(wildcards)
+    return sources_of(wildcards.ensemble)
+
+
+def sources_of(ensemble):
+    network = network_of(ensemble)
     if not network:
         return []
     return [str(path) for path in source_files(network["entrypoint"], network["folder"])]
@@ -333,6 +374,20 @@ def judged_replicates(wildcards):
 def call_kind(wildcards):
     (kind,) = VERDICTS[wildcards.verdict]["calls"]
     return kind
+
+
+def calibration_inputs(wildcards):
+    """Predictions, targets and, where windows are not grouped by block, the table of groups."""
+    entry = CALIBRATIONS[wildcards.calibration]
+    files = predicted_inputs(entry) | {"targets": given_or_library(entry["targets"], "targets.tsv")}
+    group = entry["group"]
+    if isinstance(group, str) or "library" in group:
+        files["groups"] = given_or_library(group, "groups.tsv")
+    return files
+
+
+def calibrated_replicates(wildcards):
+    return replicates(CALIBRATIONS[wildcards.calibration]["ensemble"])
 
 
 def planted_inputs(wildcards):

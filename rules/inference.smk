@@ -29,6 +29,32 @@ rule predict:
         "../scripts/predict.py"
 
 
+rule ism:
+    input:
+        unpack(map_inputs),
+    output:
+        "<results>/ism/{ism}/{replicate}/{scatteritem}.parquet",
+    log:
+        "<results>/logs/ism/{ism}.{replicate}.{scatteritem}.log",
+    benchmark:
+        "<results>/benchmarks/ism/{ism}.{replicate}.{scatteritem}.jsonl"
+    conda:
+        "../envs/gpu.yaml"
+    threads: lambda wildcards: mapped_ensemble(wildcards)["threads"]
+    resources:
+        gpu=lambda wildcards: mapped_ensemble(wildcards)["gpu"],
+        mem_mb=lambda wildcards, input, attempt: int(3000 + 3 * input.size_mb) * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        outputs=mapped_output,
+        inference=lambda wildcards: mapped_ensemble(wildcards)["inference"],
+        region=lookup("ism/{ism}/region", within=config, default=None),
+        savings=lookup("ism/{ism}/savings", within=config),
+        code=code_digest("ism"),
+    script:
+        "../scripts/ism.py"
+
+
 rule tabled_predictions:
     input:
         sequences="<results>/sequences/{set}.parquet",

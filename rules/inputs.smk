@@ -50,6 +50,7 @@ rule prepare_library:
         index="<results>/libraries/{library}.fa.fai",
         targets="<results>/libraries/{library}.targets.tsv",
         splits="<results>/libraries/{library}.splits.bed",
+        groups="<results>/libraries/{library}.groups.tsv",
         pairs="<results>/libraries/{library}.pairs.tsv",
     log:
         "<results>/logs/prepare_library/{library}.log",

@@ -24,7 +24,7 @@ with log_to(snakemake.log[0]) as log:
         library.groups, settings["validation"], settings["test"], snakemake.params.seed
     )
     outputs = snakemake.output
-    write_library(library, splits, outputs.fasta, outputs.targets, outputs.splits)
+    write_library(library, splits, outputs.fasta, outputs.targets, outputs.splits, outputs.groups)
     if "pairs" in settings:
         write_tsv(outputs.pairs, pairs_of(library, **settings["pairs"]))
     else:

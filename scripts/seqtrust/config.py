@@ -100,12 +100,15 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
                     nearest = nearest_clause(value, known)
                     yield f"{path}: there is no {value!r} under {section}{nearest}"
     yield from _unknown_outputs(config)
+    yield from _maps_of_tables(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
     """Faults of outputs that an ensemble does not have."""
     entries = {f"verdicts/{name}": entry for name, entry in config["verdicts"].items()}
     entries |= {f"accuracy/{name}": entry for name, entry in config["accuracy"].items()}
+    entries |= {f"calibration/{name}": entry for name, entry in config["calibration"].items()}
+    entries |= {f"ism/{name}": entry for name, entry in config["ism"].items()}
     for name, entry in config["point_sets"].items():
         if "predicted" in entry:
             entries[f"point_sets/{name}/predicted"] = entry["predicted"]
@@ -115,6 +118,17 @@ def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
         if output not in known:
             nearest = nearest_clause(output, known)
             yield f"{path}/output: ensemble {ensemble!r} has no output {output!r}{nearest}"
+
+
+def _maps_of_tables(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of maps that no network is there for."""
+    for name, entry in config["ism"].items():
+        ensemble = entry["ensemble"]
+        if "table" in config["ensembles"].get(ensemble, {}).get("model", {}):
+            yield (
+                f"ism/{name}/ensemble: {ensemble!r} is a table of predictions, which has none of "
+                "mutants: name an ensemble with a network"
+            )
 
 
 def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:

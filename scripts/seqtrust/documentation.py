@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqtrust import contrasts, effects, predictions, sequence_set, verdicts
+from seqtrust import contrasts, effects, ism_maps, predictions, sequence_set, verdicts
+from seqtrust.calibration import assessment
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
 from seqtrust.sources import haplotypes
@@ -19,8 +20,10 @@ TABLES = (
     contrasts.CONTRASTS,
     haplotypes.HAPLOTYPES,
     predictions.SCHEMA,
+    ism_maps.SCHEMA,
     effects.SCHEMA,
     verdicts.SCHEMA,
+    assessment.SCHEMA,
 )
 NOTE = "<!-- made by `make docs`; do not edit -->\n\n"
 

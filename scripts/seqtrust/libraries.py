@@ -157,15 +157,21 @@ def pairs_of(
 
 
 def write_library(
-    library: Library, splits: Sequence[str], fasta: str | Path, targets: str | Path, bed: str | Path
+    library: Library,
+    splits: Sequence[str],
+    fasta: str | Path,
+    targets: str | Path,
+    bed: str | Path,
+    groups: str | Path,
 ) -> None:
-    """Write a library as an assembly, targets (`targets.read_targets`) and a BED of splits."""
+    """Write a library as an assembly, targets, a BED of splits and a TSV of contigs and groups."""
     names = library.table.index.tolist()
     write_fasta(fasta, zip(names, library.sequences, strict=True))
     length = library.sequences.shape[1]
     places = pd.DataFrame({"contig": names, "start": 0, "end": length})
     values = pd.DataFrame(library.activities, columns=list(library.tracks))
     write_tsv(targets, pd.concat([places, values], axis=1))
+    write_tsv(groups, pd.DataFrame({"contig": names, "group": library.groups}))
     rows = zip(names, splits, strict=True)
     write_text(bed, "".join(f"{name}\t0\t{length}\t{split}\n" for name, split in rows))
 

@@ -147,7 +147,7 @@ def _read_shard(path: str | Path) -> Predictions:
     table = pq.read_table(path)
     check_schema(path, table.schema, SCHEMA)
     metadata = metadata_of(table.schema)
-    outputs = [_output_from_json(row) for row in json.loads(metadata["outputs"])]
+    outputs = [output_from_json(row) for row in json.loads(metadata["outputs"])]
     ids = table["sequence_id"].to_pylist()
     values = {
         output.name: table[output.name]
@@ -160,7 +160,8 @@ def _read_shard(path: str | Path) -> Predictions:
     return Predictions(ids, values, outputs, json.loads(metadata["noise_floor"]), metadata)
 
 
-def _output_from_json(row: dict[str, Sequence[int]]) -> OutputSpec:
+def output_from_json(row: dict[str, Sequence[int]]) -> OutputSpec:
+    """The inverse of `dataclasses.asdict` and JSON."""
     return OutputSpec(
         str(row["name"]),
         tuple(row["tracks"]),

@@ -157,7 +157,7 @@ def test_the_weighted_quantile_against_a_loop(rows, own, percent):
 
 
 def test_weights_restore_coverage_under_a_known_shift_of_inputs():
-    """x moves from N(0, 1) to N(1, 1), noise grows with x: the density ratio is exp(x - 1/2)."""
+    """Inputs move from N(0, 1) to N(1, 1), noise grows with them: the ratio is exp(x - 1/2)."""
     rng = np.random.default_rng(10)
     n, rounds, level = 400, 1500, 0.9
     plain, weighted = [], []

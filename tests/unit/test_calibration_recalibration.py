@@ -117,8 +117,9 @@ def test_the_map_is_that_of_uncertainty_toolbox_up_to_its_grid(kind):
     """The toolbox fits an isotonic regression to 100 levels; the map here has all of them."""
     calibration = draw("c", 2000, 6, (1.8,))
     mean, sd, y = (v[:, 0] for v in (calibration.mean, calibration.sd, calibration.observed))
+    # its residuals are prediction minus observation, so that its quantiles count from above
     expected, observed = metrics_calibration.get_proportion_lists_vectorized(
-        mean, sd, y, prop_type=kind
+        y, sd, mean, prop_type=kind
     )
     model = recalibration.iso_recal(expected, observed)
     fit = fit_isotonic(calibration, central=kind == "interval")

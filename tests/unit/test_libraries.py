@@ -77,7 +77,7 @@ def test_groups_that_share_more_than_half_of_their_31_mers_are_joined(library_of
 
 def test_a_library_is_an_assembly_with_targets_and_splits(library_of, tmp_path):
     splits = ["train", "train", "test", "train", "validation"]
-    paths = [tmp_path / name for name in ("l.fa", "l.tsv", "l.bed")]
+    paths = [tmp_path / name for name in ("l.fa", "l.tsv", "l.bed", "l.groups")]
     write_library(library_of(), splits, *paths)
     genome = Genome(paths[0], "lib")
     assert genome.contigs == dict.fromkeys("abcde", 6)
@@ -88,6 +88,9 @@ def test_a_library_is_an_assembly_with_targets_and_splits(library_of, tmp_path):
     assert targets.columns.tolist() == ["contig", "start", "end", "wt", "ko"]
     assert targets["end"].unique().tolist() == [6]
     np.testing.assert_array_equal(targets["wt"], library_of().activities[:, 0])
+    groups = pd.read_csv(paths[3], sep="\t")
+    assert groups["contig"].tolist() == list("abcde")
+    assert groups["group"].tolist() == library_of().groups
 
 
 @given(
@@ -116,7 +119,7 @@ def test_pairs_are_of_one_group_with_the_measured_difference(library_of, tmp_pat
     pairs = pairs_of(library, "kind", "wild", "mutant", "wt")
     assert pairs[["reference", "alternative"]].to_numpy().tolist() == [["a", "b"], ["a", "d"]]
     np.testing.assert_array_equal(pairs["effect"], [-3.5, np.nan])
-    paths = [tmp_path / name for name in ("l.fa", "l.tsv", "l.bed")]
+    paths = [tmp_path / name for name in ("l.fa", "l.tsv", "l.bed", "l.groups")]
     write_library(library, ["train"] * 5, *paths)
     pairs.to_csv(tmp_path / "pairs.tsv", sep="\t", index=False)
     genome = Genome(paths[0], "lib")

@@ -337,7 +337,7 @@ def test_what_full_passes_contradict_stops_the_run(monkeypatch):
         return 1.001 * right(*arguments)
 
     monkeypatch.setattr(Engine, "_values", wrong)
-    with pytest.raises(RuntimeError, match=r"'profile': full passes of 'cnn'.*set savings to fals"):
+    with pytest.raises(RuntimeError, match=r"'profile': full passes of 'cnn' differ.*set savings"):
         predict(MODEL, sequence_set(codes), OUTPUTS)
 
 

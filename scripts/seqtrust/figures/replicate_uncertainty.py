@@ -1,6 +1,7 @@
 """Figures beside those of Bajwa et al. 2024."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -14,6 +15,7 @@ from seqtrust.genome import SPLITS
 from seqtrust.verdicts import CORRECT, INCONSISTENT, INCORRECT, OUT_OF_REACH, TIE, UNANIMOUS
 
 PUBLISHED = "published"
+_TITLE_WIDTH = 30  # characters above a panel
 _LEVEL_STYLE: dict[str, dict[str, Any]] = {
     PERMUTED: {"marker": "_", "color": "#000000", "markersize": 16, "markeredgewidth": 2.0},
     CORRELATED: {"marker": "D", "color": "#0072B2", "markersize": 5, "fillstyle": "none"},
@@ -94,7 +96,7 @@ def _panel(axis: Axes, table: pd.DataFrame) -> None:
         )
         _marks(axis, place, rows)
     axis.set_xticks(range(len(classes)), [CLASS_LABELS[name] for name in classes])
-    axis.set_ylim(0, 1)
+    axis.set_ylim(-0.02, 1.02)
 
 
 def _marks(axis: Axes, place: int, rows: pd.DataFrame) -> None:
@@ -122,7 +124,8 @@ def _title(label: str, subset: str, table: pd.DataFrame) -> str:
     undecided = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in (TIE, OUT_OF_REACH)
                  if counts[name]]  # fmt: skip
     where = "" if subset == "all" else f"{subset}\n"
-    return f"{label}\n{where}n = {total:,}" + (f" ({', '.join(undecided)})" if undecided else "")
+    count = f"n = {total:,}" + (f" ({', '.join(undecided)})" if undecided else "")
+    return f"{fill(label, _TITLE_WIDTH)}\n{where}{fill(count, _TITLE_WIDTH)}"
 
 
 def _legend(figure: Figure, axes: Sequence[Axes]) -> None:

@@ -330,6 +330,7 @@ class StepTracer(torch.fx.Tracer):
     """Layers that a step stands for are leaves; everything else is looked into."""
 
     def is_leaf_module(self, module: torch.nn.Module, module_qualified_name: str) -> bool:
+        """Whether a layer is one step."""
         # a subclass may do anything, so that it is looked into
         known = type(module) in (*_ELEMENTWISE, *_JOINED, *_BUILDERS)
         return known or super().is_leaf_module(module, module_qualified_name)
@@ -564,4 +565,5 @@ def _some_of(layer: Any, index: torch.Tensor) -> Function:
 
 
 def first_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -155,6 +155,19 @@ class Crop(torch.nn.Module):
         return values[..., self.left : values.shape[-1] - self.right]
 
 
+class Constant(torch.nn.Module):
+    """The same values for every sequence."""
+
+    def __init__(self, values: torch.Tensor) -> None:
+        super().__init__()
+        # The values are parameters of the architecture, so they are no part of the weights.
+        self.register_buffer("values", values, persistent=False)
+
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        """Any tensor with a row per sequence, to (N, values)."""
+        return self.get_buffer("values").expand(len(sequences), -1)
+
+
 class Concatenate(torch.nn.Module):
     """Channels, or features, one after the other."""
 

@@ -109,8 +109,8 @@ class KerasNetwork(torch.nn.Module):
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
         """One-hot (N, 4, L) to (N, bins, tracks)."""
         values = {
-            name: self.get_buffer(f"constant_{index}").expand(sequences.shape[0], -1)
-            for index, name in enumerate(self.constants)
+            name: layer(sequences)
+            for name, layer in zip(self.constants, self.constant_layers, strict=True)
         }
         values[self.sequence] = sequences
         for position, (name, sources) in enumerate(zip(self.names, self.inputs, strict=True)):
@@ -135,7 +135,8 @@ class KerasNetwork(torch.nn.Module):
                 f"other_inputs names {', '.join(unknown)}, but beside the sequence the network "
                 f"has the inputs {', '.join(self.constants) or 'none'}"
             )
-        for index, name in enumerate(self.constants):
+        self.constant_layers = torch.nn.ModuleList()
+        for name in self.constants:
             count = self.shapes[name].features
             values = list(given.get(name, [0.0] * count))
             if len(values) != count:
@@ -143,8 +144,7 @@ class KerasNetwork(torch.nn.Module):
                     f"other_inputs: {name!r} has {len(values)} values, expected {count}"
                 )
             constant = torch.tensor([values], dtype=torch.float32)
-            # The values are parameters of the architecture, so they are no part of the weights.
-            self.register_buffer(f"constant_{index}", constant, persistent=False)
+            self.constant_layers.append(keras_layers.Constant(constant))
 
 
 def build(parameters: KerasParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:

@@ -1,0 +1,1 @@
+"""Calibration: how wrong stated uncertainty is, and what mends it."""

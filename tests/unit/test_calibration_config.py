@@ -1,0 +1,48 @@
+"""What the config says of calibrations: faults are named with their cure."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seqtrust.calibration.assessment import METHODS
+from seqtrust.config import checked_config, load_schema
+from seqtrust.errors import InputError
+
+FOLDER = Path(__file__).parents[2] / "config"
+SCHEMA = load_schema(FOLDER / "schemas" / "config.schema.json")
+TOY = yaml.safe_load((FOLDER / "config.yaml").read_text())
+
+
+def changed(key, value):
+    config = copy.deepcopy(TOY)
+    config["calibration"]["tracks"][key] = value
+    return config
+
+
+def test_all_methods_are_the_default_and_the_schema_knows_no_other():
+    filled = checked_config(TOY, SCHEMA)["calibration"]["tracks"]
+    assert filled["methods"] == list(METHODS)
+    known = SCHEMA["$defs"]["calibration"]["properties"]["methods"]["items"]["enum"]
+    assert known == list(METHODS)
+    del (config := copy.deepcopy(TOY))["calibration"]
+    assert checked_config(config, SCHEMA)["calibration"] == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("output", "profil", "calibration/tracks/output: ensemble 'cnn' has no output 'profil'; "
+                             "did you mean 'profile'?"),
+        ("set", "tile", "calibration/tracks/set: there is no 'tile' under sequence_sets; did you"),
+        ("ensemble", "cnm", "there is no 'cnm' under ensembles; did you mean 'cnn'?"),
+        ("targets", {"library": "crx"}, "targets/library: there is no 'crx' under libraries"),
+        ("group", {"blok": 5}, "tracks/group: .*; expected `{block: bp}` of the genome"),
+        ("group", {"library": "crx"}, "group/library: there is no 'crx' under libraries"),
+        ("methods", ["splitt"], "'splitt' is not one of"),
+    ],
+)  # fmt: skip
+def test_faults_of_a_calibration_are_named(key, value, message):
+    with pytest.raises(InputError, match=message):
+        checked_config(changed(key, value), SCHEMA)
