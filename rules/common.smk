@@ -118,9 +118,9 @@ def replicate_files(ensemble):
     return [data_path(path) for path in entry["files" if "files" in entry else "programs"]]
 
 
-def replicate_card(ensemble):
-    """One replicate of an ensemble; facts and data split are the same for all."""
-    return f"<results>/ensembles/{ensemble}/{replicates(ensemble)[0]}.safetensors"
+def replicate_files_of(ensemble):
+    """The replicates of an ensemble, whose cards hold facts and data splits."""
+    return [f"<results>/ensembles/{ensemble}/{name}.safetensors" for name in replicates(ensemble)]
 
 
 def prediction_shards(ensemble, sequence_set):
@@ -257,14 +257,33 @@ def training_inputs(wildcards):
     return {
         "sequences": f"<results>/sequences/{settings['set']}.parquet",
         "targets": given_or_library(settings["targets"], "targets.tsv"),
-        "splits": given_or_library(settings["splits"], "splits.bed"),
+        "splits": given_or_library(splits_of_replicate(wildcards), "splits.bed"),
     }
 
 
+def splits_of_replicate(wildcards):
+    splits = ENSEMBLES[wildcards.ensemble]["model"]["train"]["splits"]
+    if not isinstance(splits, list):
+        return splits
+    if replicate_index(wildcards) >= len(splits):
+        raise WorkflowError(
+            f"ensembles/{wildcards.ensemble}/model/train/splits: there is no data split for "
+            f"replicate {wildcards.replicate}: give one per replicate, or one for all"
+        )
+    return splits[replicate_index(wildcards)]
+
+
+def differing_splits(ensemble):
+    """Whether replicates were trained on different parts of the data."""
+    splits = ENSEMBLES[ensemble]["model"].get("train", {}).get("splits")
+    return isinstance(splits, list) and len(set(splits)) > 1
+
+
 def training_settings(wildcards):
-    """All of the entry but the number of replicates: one more does not train the others anew."""
+    """What changes the replicate: one more replicate does not train the others anew."""
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
-    return {name: value for name, value in settings.items() if name != "replicates"}
+    other = ("replicates", "splits")
+    return {name: value for name, value in settings.items() if name not in other}
 
 
 def trained_replicates():
@@ -336,16 +355,25 @@ def replicate_index(wildcards):
     return replicates(wildcards.ensemble).index(wildcards.replicate)
 
 
+def labelled_verdicts():
+    """The verdicts, with a word where replicates differ by more than their seeds."""
+    words = {True: " (replicates differ by data split)", False: ""}
+    return {
+        name: entry | {"label": entry["label"] + words[differing_splits(entry["ensemble"])]}
+        for name, entry in VERDICTS.items()
+    }
+
+
 def verdicts_of_kind(*kinds):
     return [name for name, entry in VERDICTS.items() if set(kinds) & set(entry["calls"])]
 
 
 def predicted_inputs(entry):
-    """Predictions, sequences and a card for an entry with an ensemble and a set."""
+    """Predictions, sequences and cards for an entry with an ensemble and a set."""
     return {
         "predictions": prediction_shards(entry["ensemble"], entry["set"]),
         "sequences": f"<results>/sequences/{entry['set']}.parquet",
-        "card": replicate_card(entry["ensemble"]),
+        "cards": replicate_files_of(entry["ensemble"]),
     }
 
 
@@ -355,7 +383,7 @@ def effect_inputs(wildcards):
         "effects": f"<results>/effects/{entry['ensemble']}/{entry['set']}.parquet",
         "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
         "sequences": f"<results>/sequences/{entry['set']}.parquet",
-        "card": replicate_card(entry["ensemble"]),
+        "cards": replicate_files_of(entry["ensemble"]),
     }
 
 

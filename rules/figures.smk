@@ -26,7 +26,7 @@ rule figure_class_fractions:
     conda:
         "../envs/cpu.yaml"
     params:
-        verdicts=VERDICTS,
+        verdicts=labelled_verdicts(),
         toy=config["toy"],
         code=code_digest("figure_class_fractions"),
     script:

@@ -45,7 +45,7 @@ rule headlines:
     conda:
         "../envs/cpu.yaml"
     params:
-        labels=[entry["label"] for entry in VERDICTS.values()],
+        labels=[entry["label"] for entry in labelled_verdicts().values()],
         title=config["title"],
         toy=config["toy"],
         code=code_digest("headlines"),

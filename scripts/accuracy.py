@@ -14,7 +14,7 @@ with log_to(snakemake.log[0]):
         read_replicates(snakemake.input.predictions, snakemake.params.replicates),
         read_sequence_set(snakemake.input.sequences),
         read_targets(snakemake.input.targets, missing=True),
-        regions_of(read_card(snakemake.input.card)),
+        regions_of(*map(read_card, snakemake.input.cards)),
         snakemake.params.settings["output"],
     )
     write_tsv(snakemake.output[0], table)

@@ -22,7 +22,7 @@ with log_to(snakemake.log[0]) as log:
         read_replicates(files.predictions, params.replicates),
         sequences,
         read_targets(files.targets, missing=True),
-        regions_of(read_card(files.card)),
+        regions_of(*map(read_card, files.cards)),
         settings["output"],
         groups,
         settings["scale"],

@@ -16,7 +16,7 @@ with log_to(snakemake.log[0]):
     columns = judge_bins(
         read_replicates(snakemake.input.predictions, snakemake.params.replicates),
         read_sequence_set(snakemake.input.sequences),
-        regions_of(read_card(snakemake.input.card)),
+        regions_of(*map(read_card, snakemake.input.cards)),
         snakemake.params.settings["output"],
         **options,
     )

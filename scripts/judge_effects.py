@@ -14,7 +14,7 @@ with log_to(snakemake.log[0]):
         read_table(snakemake.input.effects, EFFECTS),
         read_table(snakemake.input.contrasts, CONTRASTS),
         read_sequence_set(snakemake.input.sequences),
-        regions_of(read_card(snakemake.input.card)),
+        regions_of(*map(read_card, snakemake.input.cards)),
         settings["output"],
         **settings["calls"]["signs"],
     )

@@ -17,7 +17,7 @@ with log_to(snakemake.log[0]):
         read_table(snakemake.input.haplotypes, HAPLOTYPES).to_pandas(),
         list(read_tsv(snakemake.input.samples)["name"]),
         read_expression(snakemake.input.expression),
-        regions_of(read_card(snakemake.input.card)),
+        regions_of(*map(read_card, snakemake.input.cards)),
         snakemake.params.settings["output"],
     )
     write_table(

@@ -337,9 +337,15 @@ def measured_bins(
     return np.stack(rows).astype(np.float64)
 
 
-def regions_of(card: Card) -> SplitRegions:
-    """The data split in a replicate's card; empty where the card has none."""
-    return SplitRegions.from_rows(tuple(row) for row in card.record.get("regions", []))
+def regions_of(*cards: Card) -> SplitRegions:
+    """The data split of an ensemble from its replicates' cards; empty where they have none.
+
+    Replicates may differ by data split: what one was trained on is seen, and what was kept for
+    testing counts as such if every card says on what its replicate was trained.
+    """
+    known = all("regions" in card.record for card in cards)
+    rows = {tuple(row) for card in cards for row in card.record.get("regions", [])}
+    return SplitRegions.from_rows(row for row in rows if known or row[0] != "test")
 
 
 def splits_of(sequences: SequenceSet, regions: SplitRegions) -> dict[str, str]:

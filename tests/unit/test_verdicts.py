@@ -335,6 +335,13 @@ def test_the_data_split_comes_from_the_card():
     assert splits_of(windows(), regions_of(card)) == {"s0": "train", "s1": "test", "s2": "unknown"}
     imported = Card(1, "cnn", {}, FACTS.to_dict(), {})
     assert set(splits_of(windows(), regions_of(imported)).values()) == {"unknown"}
+    # what one replicate was trained on is seen; where one does not say, nothing is held out
+    turned = [["train" if row[0] == "test" else "test", *row[1:]] for row in REGIONS.rows()]
+    turned_card = Card(1, "cnn", {}, FACTS.to_dict(), {"regions": turned})
+    both = splits_of(windows(), regions_of(card, turned_card))
+    assert both == {"s0": "train", "s1": "train", "s2": "unknown"}
+    partly = splits_of(windows(), regions_of(card, imported))
+    assert partly == {"s0": "train", "s1": "unknown", "s2": "unknown"}
 
 
 @given(arrays(np.float32, (2, 3, 2, 3), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0])))

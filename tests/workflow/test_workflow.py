@@ -193,3 +193,33 @@ def test_a_failing_rule_names_the_cure_on_the_terminal_and_in_its_log(project: P
     log = project.folder / "results/tiny/logs/variant_sequences/eqtl.log"
     assert message in log.read_text()
     assert not (project.folder / target).exists()
+
+
+def test_replicates_may_differ_by_data_split(project: Project) -> None:
+    path = project.folder / "tests/config/tiny.yaml"
+    config = yaml.safe_load(path.read_text())
+    training = config["ensembles"]["cnn"]["model"]["train"]
+    training["splits"] = ["resources/toy/splits.bed", "other.bed"]
+    swapped = {"train": "test", "test": "train", "validation": "validation"}
+    rows = [
+        line.split("\t") for line in (REPOSITORY / training["splits"][0]).read_text().split("\n")
+    ]
+    other = ["\t".join([*row[:3], swapped[row[3]]]) for row in rows if len(row) == 4]
+    (project.folder / "other.bed").write_text("\n".join(other) + "\n")
+    path.write_text(yaml.safe_dump(config))
+    project.snakemake("--cores", 2, *TINY, "--", "figure_class_fractions")
+    table = (project.folder / "results/tiny/figures/class_fractions.tsv").read_text()
+    assert "(replicates differ by data split)" in table
+    # what one replicate was tested on, the other was trained on
+    fractions = [line.split("\t") for line in table.splitlines()]
+    splits = {row[fractions[0].index("split")] for row in fractions[1:]}
+    assert "train" in splits
+    assert "test" not in splits
+
+    training["splits"] = ["resources/toy/splits.bed"]
+    path.write_text(yaml.safe_dump(config))
+    finished = project.snakemake("--dry-run", *TINY, check=False)
+    assert finished.returncode != 0
+    assert (
+        "no data split for replicate r2: give one per replicate, or one for all" in finished.stdout
+    )
