@@ -1,6 +1,8 @@
 # make run   the default config (toy), or CONFIG=config/x.yaml; then the report
 # make test  every test that this machine can run
-# make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows
+# make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows,
+#            ISM_PEER_PYTHON=/path/to/python with tangermeme for its rows,
+#            LOCUS=/folder/of/the/real/locus for its haplotypes
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 2
@@ -22,6 +24,10 @@ test: $(STAMP)
 bench: $(STAMP)
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/haplotypes.py \
 		$(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/models.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/inference.py $(if $(LOCUS),--locus $(LOCUS))
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/ism.py \
+		$(if $(ISM_PEER_PYTHON),--peer-python $(ISM_PEER_PYTHON))
 
 environment: $(STAMP)
 

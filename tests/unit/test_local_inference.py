@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from seqtrust.inference.augment import make_passes
@@ -150,6 +150,7 @@ def test_every_way_equals_full_passes(network, seed, data):
     shown = one_hot(codes, padding=0.25).double()
     with torch.inference_mode():
         full = network(shown)
+        assume(bool(torch.isfinite(full).all()))
         tracks = data.draw(st.permutations([0, 1, 2]).map(lambda order: order[:2]))
         graph = LocalGraph.of(network, tracks)
         lengths = graph.lengths(LENGTH)

@@ -1,0 +1,223 @@
+"""Speed of saturation mutagenesis against explicit mutants in batches and against tangermeme.
+
+make bench ISM_PEER_PYTHON=... calls it; tangermeme needs an environment of its own, whose python is
+`--peer-python`. Methods go in turns, on the same network with the same weights. Ours computes every
+substitution of a sequence; the others are timed on some positions in its middle and scaled, because
+each of their mutants costs the same.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from statistics import median
+
+import numpy as np
+import torch
+
+POSITIONS = 50
+BATCH = 64
+
+
+class BpnetLike(torch.nn.Module):
+    """64 channels, stem 21, 8 dilated residual convolutions, mean over positions, one value."""
+
+    length = 2114
+
+    def __init__(self, channels=64):
+        super().__init__()
+        self.stem = torch.nn.Conv1d(4, channels, 21, padding="same")
+        self.dilated = torch.nn.ModuleList(
+            torch.nn.Conv1d(channels, channels, 3, padding="same", dilation=2**power)
+            for power in range(1, 9)
+        )
+        self.head = torch.nn.Linear(channels, 1)
+
+    def forward(self, sequences):
+        values = torch.relu(self.stem(sequences))
+        for layer in self.dilated:
+            values = values + torch.relu(layer(values))
+        return self.head(values.mean(-1))
+
+
+class BassetLike(torch.nn.Module):
+    """300, 200 and 200 filters of 19, 11 and 7, pooled by 3, 4 and 4; two dense layers."""
+
+    length = 1000
+
+    def __init__(self):
+        super().__init__()
+        layers, channels = [], 4
+        for filters, width, pool in ((300, 19, 3), (200, 11, 4), (200, 7, 4)):
+            layers += [
+                torch.nn.Conv1d(channels, filters, width, padding="same"),
+                torch.nn.BatchNorm1d(filters),
+                torch.nn.ReLU(),
+                torch.nn.MaxPool1d(pool),
+            ]
+            channels = filters
+        self.layers = torch.nn.Sequential(
+            *layers,
+            torch.nn.Flatten(),
+            torch.nn.Linear(20 * channels, 1000),
+            torch.nn.ReLU(),
+            torch.nn.Linear(1000, 164),
+        )
+
+    def forward(self, sequences):
+        return self.layers(sequences)
+
+
+class OneBin(torch.nn.Module):
+    """The same network, its values as (N, 1, tracks)."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, sequences):
+        return self.inner(sequences).unsqueeze(1)
+
+
+NETWORKS = {"BPNet-like": BpnetLike, "Basset-like": BassetLike}
+
+
+def build(name):
+    """A network and a sequence, the same in every process."""
+    torch.manual_seed(1)
+    module = NETWORKS[name]().eval()
+    codes = torch.randint(0, 4, (module.length,), dtype=torch.uint8)
+    return module, codes
+
+
+def middle(module):
+    start = module.length // 2 - POSITIONS // 2
+    return start, start + POSITIONS
+
+
+def explicit_mutants(module, codes):
+    """Effects (positions, 4, tracks) of the middle, in batches."""
+    start, stop = middle(module)
+    bases = torch.eye(4)
+    reference = module(bases[codes.long()].T[None])
+    mutants = [(place, base) for place in range(start, stop) for base in range(4)]
+    mutants = [(place, base) for place, base in mutants if base != codes[place]]
+    effects = torch.zeros(POSITIONS, 4, reference.shape[1])
+    for first in range(0, len(mutants), BATCH):
+        some = mutants[first : first + BATCH]
+        shown = codes.repeat(len(some), 1)
+        for row, (place, base) in enumerate(some):
+            shown[row, place] = base
+        predicted = module(bases[shown.long()].transpose(1, 2).contiguous())
+        for row, (place, base) in enumerate(some):
+            effects[place - start, base] = predicted[row] - reference[0]
+    return effects.numpy()
+
+
+def tangermeme(module, codes):
+    """Effects (positions, 4, tracks) of the middle."""
+    from tangermeme.saturation_mutagenesis import saturation_mutagenesis
+
+    start, stop = middle(module)
+    shown = torch.eye(4)[codes.long()].T[None].contiguous()
+    reference, predicted = saturation_mutagenesis(
+        module, shown, start=start, end=stop, batch_size=BATCH, device="cpu", raw_outputs=True
+    )
+    return (predicted[0] - reference[0]).permute(1, 0, 2).numpy()
+
+
+def serve(threads):
+    """Answer every line, the name of a network, with seconds and effects of tangermeme."""
+    torch.set_num_threads(threads)
+    for line in sys.stdin:
+        module, codes = build(line.strip())
+        began = time.perf_counter()
+        effects = tangermeme(module, codes)
+        answer = {"seconds": time.perf_counter() - began, "effects": effects.tolist()}
+        print(json.dumps(answer), flush=True)
+
+
+def whole_map(module, codes):
+    """Effects (L, 4, tracks) of the library."""
+    from seqtrust.inference.ism import saturation
+    from seqtrust.models.facts import Facts, Track
+    from seqtrust.models.model import Model
+
+    with torch.inference_mode():
+        tracks = module(torch.zeros(1, 4, module.length)).shape[1]
+    facts = Facts(
+        module.length, module.length, 0, tuple(Track(f"t{i}") for i in range(tracks)),
+        module.length, "", "log_expression",
+    )  # fmt: skip
+    model = Model(OneBin(module).eval(), facts, "benchmark", {})
+    maps = saturation(model, codes.numpy()[None], {"all": {}}, threads=torch.get_num_threads())
+    assert not maps.metadata["full_because"]
+    return maps.effects["all"][0, :, :, :, 0]
+
+
+def timed(method, module, codes):
+    began = time.perf_counter()
+    with torch.inference_mode():
+        effects = method(module, codes)
+    return time.perf_counter() - began, effects
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", help="python of an environment with tangermeme")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.threads)
+        return
+    torch.set_num_threads(options.threads)
+    peer = None
+    if options.peer_python:
+        command = [options.peer_python, __file__, "--serve", "--threads", str(options.threads)]
+        peer = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+    for name in NETWORKS:
+        report(name, compare(name, options.repeats, peer))
+    if peer:
+        peer.stdin.close()
+        peer.wait()
+
+
+def compare(name, repeats, peer):
+    """Seconds for a whole sequence per method, and the largest difference from full passes."""
+    module, codes = build(name)
+    part = slice(*middle(module))
+    scale = (3 * module.length + 1) / (3 * POSITIONS + 1)
+    seconds, difference = {}, {}
+    for _ in range(repeats):
+        spent, expected = timed(explicit_mutants, module, codes)
+        seconds.setdefault("explicit mutants", []).append(spent * scale)
+        spent, found = timed(whole_map, module, codes)
+        seconds.setdefault("ours", []).append(spent)
+        difference["ours"] = float(np.abs(found[part] - expected).max())
+        if peer:
+            print(name, file=peer.stdin, flush=True)
+            answer = json.loads(peer.stdout.readline())
+            seconds.setdefault("tangermeme", []).append(answer["seconds"] * scale)
+            difference["tangermeme"] = float(np.abs(answer["effects"] - expected).max())
+    return seconds, difference
+
+
+def report(name, found):
+    seconds, difference = found
+    print(f"\n{name}: all substitutions of one sequence, in turns, {len(seconds['ours'])} times")
+    print("| method | median s | best s | median / ours | best / ours | max abs difference |")
+    print("|---|---|---|---|---|---|")
+    ours = seconds["ours"]
+    for method, spent in seconds.items():
+        ratios = median(spent) / median(ours), min(spent) / min(ours)
+        numbers = f"{median(spent):.3g} | {min(spent):.3g} | {ratios[0]:.3g} | {ratios[1]:.3g}"
+        print(f"| {method} | {numbers} | {difference.get(method, 0):.2g} |")
+
+
+if __name__ == "__main__":
+    main()
