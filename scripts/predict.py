@@ -1,21 +1,23 @@
 """Predict one shard of a sequence set with one replicate."""
 
-from seqtrust.inference.predict import predict
+from seqtrust.inference.parts import digest_of, predict_to_file
 from seqtrust.logs import log_to
 from seqtrust.models.checkpoint import load_replicate
-from seqtrust.predictions import write_predictions
 from seqtrust.sequence_set import read_shard
 
 with log_to(snakemake.log[0]) as log:
-    sequences = read_shard(snakemake.input.sequences, snakemake.wildcards.scatteritem)
-    replicate = load_replicate(snakemake.input.replicate)
-    predictions = predict(
-        replicate,
-        sequences,
-        snakemake.params.outputs,
-        threads=snakemake.threads,
-        device="cuda" if snakemake.resources.gpu else "cpu",
-        **snakemake.params.settings,
+    files, params = snakemake.input, snakemake.params
+    shard = snakemake.wildcards.scatteritem
+    settings = params.settings | {
+        "threads": snakemake.threads,
+        "device": "cuda" if snakemake.resources.gpu else "cpu",
+    }
+    key = digest_of(
+        [files.sequences, files.replicate],
+        settings | {"shard": shard, "outputs": params.outputs, "code": params.code},
     )
-    write_predictions(snakemake.output[0], predictions)
-    log.info("%d sequences; %s", len(sequences.sequences), predictions.metadata)
+    replicate, sequences = load_replicate(files.replicate), read_shard(files.sequences, shard)
+    metadata = predict_to_file(
+        snakemake.output[0], replicate, sequences, params.outputs, key, **settings
+    )
+    log.info("%d sequences; %s", len(sequences.sequences), metadata)

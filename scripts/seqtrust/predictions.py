@@ -1,7 +1,7 @@
 """Predictions: what is predicted, and the tables of one replicate's predictions."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seqtrust.errors import InputError
+from seqtrust.files import whole_file
 from seqtrust.tables import Column, TableSchema, check_schema, dump, metadata_of, write_table
 
 SCHEMA = TableSchema(
@@ -26,6 +27,9 @@ SCHEMA = TableSchema(
     ),
     columns=(Column("sequence_id", pa.string(), "sequence of the set"),),
 )
+
+
+_COUNTS = ("n_sequences", "n_distinct")
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,57 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
         "noise_floor": dump(predictions.noise_floor),
     }
     write_table(path, SCHEMA, columns, metadata, extra)
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Parts of one replicate's predictions of a set as one, in their order.
+
+    Counts in the metadata are added up; the rest is that of the first part.
+    """
+    first = parts[0]
+    names = [output.name for output in first.outputs]
+    return Predictions(
+        [sequence_id for part in parts for sequence_id in part.sequence_ids],
+        {name: np.concatenate([part.values[name] for part in parts]) for name in names},
+        first.outputs,
+        {name: max(part.noise_floor[name] for part in parts) for name in names},
+        _added_up([part.metadata for part in parts]),
+    )
+
+
+def join_parts(path: str | Path, parts: Sequence[str | Path]) -> dict[str, str]:
+    """Join files of parts to one, a row group each, without holding more than one of them.
+
+    Returns:
+        The metadata: counts are added up, the noise floor is the largest, the rest that of the
+        first part.
+    """
+    schemas = [pq.read_schema(part) for part in parts]
+    found = [metadata_of(schema) for schema in schemas]
+    floors = [json.loads(metadata["noise_floor"]) for metadata in found]
+    metadata = _added_up(found) | {
+        "noise_floor": dump({name: max(floor[name] for floor in floors) for name in floors[0]})
+    }
+    schema = schemas[0].with_metadata(metadata)
+    with (
+        whole_file(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for part in parts:
+            table = pq.read_table(part).replace_schema_metadata(metadata)
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+    return metadata
+
+
+def _added_up(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    total = dict(found[0])
+    for name in _COUNTS:
+        if name in total:
+            total[name] = dump(sum(json.loads(metadata[name]) for metadata in found))
+    if "shared" in total:
+        shared = [json.loads(metadata["shared"]) for metadata in found]
+        total["shared"] = dump({key: sum(one[key] for one in shared) for key in shared[0]})
+    return total
 
 
 def read_predictions(paths: Iterable[str | Path]) -> Predictions:

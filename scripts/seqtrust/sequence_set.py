@@ -209,6 +209,29 @@ class SequenceSet:
         for index, columns in StoredSequences.of(self.sequences).runs():
             yield from self.windows[index].blocks(columns)
 
+    def part(self, first: int, last: int) -> "SequenceSet":
+        """The sequences [first, last) with all windows."""
+        stored = StoredSequences.of(self.sequences)
+        columns = stored.columns.part(first, last)
+        return SequenceSet(
+            self.windows, StoredSequences(stored.windows[first:last], columns), self.metadata
+        )
+
+    def window_bounds(self, size: int) -> list[int]:
+        """Rows that cut the set into runs of whole windows with at least `size` sequences each.
+
+        The last run may have fewer; the first bound is 0 and the last one the number of
+        sequences.
+        """
+        windows = self.window_indices()
+        bounds = [0]
+        for row in (*(np.flatnonzero(np.diff(windows)) + 1).tolist(), len(windows)):
+            if row - bounds[-1] >= max(1, size):
+                bounds.append(row)
+        if bounds[-1] < len(windows) or len(bounds) == 1:
+            bounds.append(len(windows))
+        return bounds
+
     def by_location(self) -> Iterator[list[tuple[int, Iterator[Codes]]]]:
         """Sequences of windows that lie at one place of an assembly, together.
 

@@ -15,6 +15,9 @@ from seqtrust.predictions import OutputSpec
 # multiplications for which a device needs about as long as sharing takes to plan
 _PLANNING = {"cpu": 1_000_000_000, "cuda": 100_000_000_000}
 
+# of a large network whose layers are not known
+_MACS_PER_BASE = 1_000_000
+
 Parts = dict[str, torch.Tensor]
 
 
@@ -88,6 +91,12 @@ class Engine:
         return total
 
     @property
+    def macs(self) -> int:
+        """Multiplications of a sequence without sharing, the most over all passes."""
+        known = [self._macs(view.shared, view.bins) for view in self._views if view.shared]
+        return max(known, default=_MACS_PER_BASE * self.length)
+
+    @property
     def reach(self) -> int:
         """Bases of a sequence that are computed, the most over all passes."""
         return max(self._span(view)[1] - self._span(view)[0] for view in self._views)
@@ -97,10 +106,13 @@ class Engine:
         shared = self._views[0].shared
         if shared is None:
             return False
-        lengths = shared.graph.lengths(self.length)
-        needed = shared.graph.needed({len(shared.graph.steps) - 1: self._views[0].bins}, lengths)
-        spared = shared.graph.macs(needed) * (sequences - 1)
+        spared = self._macs(shared, self._views[0].bins) * (sequences - 1)
         return spared > _PLANNING[self.model.device.type]
+
+    def _macs(self, shared: SharedGraph, bins: Interval) -> int:
+        graph = shared.graph
+        needed = graph.needed({len(graph.steps) - 1: bins}, graph.lengths(self.length))
+        return graph.macs(needed)
 
     def __call__(self, codes: torch.Tensor, alike: bool = False) -> Parts:
         """Codes uint8 (N, L) to float64 (N, tracks, bins) per output; one bin where reduced.

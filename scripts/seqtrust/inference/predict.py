@@ -3,9 +3,10 @@
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from seqtrust.models.model import (
     torch_threads,
 )
 from seqtrust.outputs import output_reach, resolve_outputs
-from seqtrust.predictions import OutputSpec, Predictions
+from seqtrust.predictions import OutputSpec, Predictions, joined
 from seqtrust.sequence_set import SequenceSet, sequence_hash
 
 NOISE_SEQUENCES = 32
@@ -32,6 +33,8 @@ TOLERANCE = 1e-4
 _ROUNDING = 1e-6
 _CHECKED_BASES = 524_288
 _SHARED_BASES = 64_000_000
+# some minutes of two cores, or of a GPU
+_PART_MACS = {"cpu": 20_000_000_000_000, "cuda": 10_000_000_000_000_000}
 _LOG_EVERY_SECONDS = 10.0
 
 Values = dict[str, npt.NDArray[np.float32]]
@@ -49,11 +52,43 @@ def predict(
     threads: int = 1,
     device: str = "cpu",
 ) -> Predictions:
-    """Predict a sequence set.
+    """Predict a sequence set: `predict_in_parts`, in memory and at once."""
+    parts = predict_in_parts(
+        model,
+        sequences,
+        outputs,
+        reverse_complement=reverse_complement,
+        shifts=shifts,
+        batch_bases=batch_bases,
+        savings=savings,
+        threads=threads,
+        device=device,
+    )
+    return joined([part for _, part in parts])
 
-    Equal sequences are computed once. Of the first batch, and of the first one that shares, some
-    sequences are computed again by full passes, one by one; the largest difference is the noise
-    floor.
+
+def predict_in_parts(
+    model: Model,
+    sequences: SequenceSet,
+    outputs: Mapping[str, Mapping[str, Any]],
+    *,
+    reverse_complement: bool = False,
+    shifts: Sequence[int] = (0,),
+    batch_bases: int = 1_048_576,
+    savings: bool = True,
+    threads: int = 1,
+    device: str = "cpu",
+    part_macs: int | None = None,
+    have: Callable[[int], bool] = lambda number: False,
+) -> Iterator[tuple[int, Predictions]]:
+    """Predict a sequence set part by part.
+
+    A part is a run of whole windows, of about so much work; what it holds depends on nothing
+    before it, so that a run can go on after the last part that was kept.
+
+    Equal sequences of a part are computed once. Of the first batch, and of the first one that
+    shares, some sequences are computed again by full passes, one by one; the largest difference
+    is the noise floor.
 
     Args:
         model: one replicate.
@@ -67,10 +102,14 @@ def predict(
             window share once; False for full passes.
         threads: threads of torch.
         device: "cpu", "cuda" or "auto" (a GPU where there is one).
+        part_macs: multiplications of full passes that make a part; a few minutes' work if None.
+        have: whether a part is there already and need not be computed.
 
-    Returns:
-        Values float32 (N, tracks, bins) per output, taken from double-precision means and
-        sums. The metadata count sequences and hold the model's facts and each output's reach.
+    Yields:
+        Number from 0 and predictions of every part that was computed; in the first one is the
+        noise floor. Values are float32 (N, tracks, bins) per output, taken from
+        double-precision means and sums. The metadata count sequences and hold the model's facts
+        and each output's reach.
 
     Raises:
         InputError: an empty set, a length that the model does not take, refused outputs or
@@ -87,16 +126,7 @@ def predict(
             "both strands means nothing: set reverse_complement to false under inference"
         )
     passes = make_passes(reverse_complement, shifts, length)
-    with _ready(model, device, threads):
-        engine = Engine(model, specs, passes, length, savings)
-        run = _Run(engine, sequences.ids(), batch_bases)
-        run.all(sequences)
     metadata = {
-        "n_sequences": len(run.ids),
-        "n_distinct": run.distinct,
-        "computed_bases": engine.reach,
-        "full_passes": engine.full_passes,
-        "shared": asdict(engine.saved),
         "length": length,
         "architecture": model.architecture,
         "facts": model.facts.to_dict(),
@@ -108,16 +138,24 @@ def predict(
         "device": resolve_device(device).type,
         "torch_version": str(torch.__version__),
     }
-    return Predictions(
-        run.ids,
-        {name: value[run.place] for name, value in run.values.items()},
-        specs,
-        run.noise_floor,
-        {
-            key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            for key, value in metadata.items()
-        },
-    )
+    with _ready(model, device, threads):
+        engine = Engine(model, specs, passes, length, savings)
+        work = part_macs or _PART_MACS[model.device.type]
+        bounds = sequences.window_bounds(work // max(1, engine.macs * len(passes)))
+        for number, (first, last) in enumerate(pairwise(bounds)):
+            if have(number):
+                continue
+            before = engine.saved
+            run = _Run(engine, sequences.part(first, last), batch_bases, check=number == 0)
+            run.all()
+            counts = {
+                "n_sequences": len(run.ids),
+                "n_distinct": run.distinct,
+                "computed_bases": engine.reach,
+                "full_passes": engine.full_passes,
+                "shared": asdict(engine.saved - before),
+            }
+            yield number, run.predictions(specs, counts | metadata)
 
 
 class _Run:
@@ -131,9 +169,12 @@ class _Run:
         noise_floor: per output.
     """
 
-    def __init__(self, engine: Engine, ids: list[str], batch_bases: int) -> None:
+    def __init__(
+        self, engine: Engine, sequences: SequenceSet, batch_bases: int, check: bool
+    ) -> None:
         self.engine = engine
-        self.ids = ids
+        self.sequences = sequences
+        self.ids = ids = sequences.ids()
         self.place = np.zeros(len(ids), dtype=np.intp)
         self.values: Values = {
             output.name: np.empty((len(ids), *output.shape), dtype=np.float32)
@@ -145,12 +186,12 @@ class _Run:
         self._first_id: list[str] = []
         self._waiting: list[tuple[int, Codes]] = []
         self._batch = max(1, batch_bases // max(1, engine.reach))
-        self._checked: set[bool] = set()
+        self._unchecked = {False, True} if check else set()
         self._log = _Progress(len(ids))
 
-    def all(self, sequences: SequenceSet) -> None:
-        """Predict a whole set."""
-        for group in sequences.by_location():
+    def all(self) -> None:
+        """Predict all sequences."""
+        for group in self.sequences.by_location():
             new: list[tuple[int, Codes]] = []
             for first, blocks in group:
                 new += self._new(first, blocks)
@@ -162,6 +203,19 @@ class _Run:
                 self._waiting += new
                 self._flush(self._batch)
         self._flush(1)
+
+    def predictions(self, specs: list[OutputSpec], metadata: Mapping[str, Any]) -> Predictions:
+        """What was predicted, in the order of the sequences."""
+        return Predictions(
+            self.ids,
+            {name: value[self.place] for name, value in self.values.items()},
+            specs,
+            self.noise_floor,
+            {
+                key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+                for key, value in metadata.items()
+            },
+        )
 
     def _new(self, first: int, blocks: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
         """The sequences from row `first` on that have not been seen yet, with their rows."""
@@ -182,6 +236,28 @@ class _Run:
             del self._waiting[: self._batch]
 
     def _compute(self, batch: Sequence[tuple[int, Codes]], alike: bool) -> None:
+        """Compute a batch; what does not fit into memory is halved."""
+        try:
+            self._compute_at_once(batch, alike)
+        except torch.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise InputError(
+                    f"a sequence of {self.engine.length:,} bp does not fit into the memory of "
+                    f"device {self.engine.model.device} ({_first_line(error)}): ask for fewer "
+                    "bins, or for a device with more memory"
+                ) from error
+            self._batch = half = len(batch) // 2
+            logging.getLogger(__name__).warning(
+                "out of memory with %d sequences at once, going on with %d", len(batch), half
+            )
+            torch.cuda.empty_cache()
+            start = 0
+            while start < len(batch):
+                several = batch[start : start + self._batch]
+                self._compute(several, alike)
+                start += len(several)
+
+    def _compute_at_once(self, batch: Sequence[tuple[int, Codes]], alike: bool) -> None:
         rows = [number for number, _ in batch]
         codes = torch.from_numpy(np.stack([codes for _, codes in batch]))
         codes = codes.to(self.engine.model.device)
@@ -191,8 +267,8 @@ class _Run:
             ids = [self._first_id[row] for row in rows]
             _refuse_not_finite(block, output, ids, self.engine.model)
             self.values[output.name][rows] = block
-        if alike not in self._checked:
-            self._checked.add(alike)
+        if alike in self._unchecked:
+            self._unchecked.remove(alike)
             self._check(codes, predicted)
         self._log.done(max(rows) + 1)
 
@@ -213,6 +289,10 @@ class _Run:
                         f"{size:.6g}): set savings to false under inference, and report the model"
                     )
                 self.noise_floor[name] = max(self.noise_floor[name], difference)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _length(sequences: SequenceSet) -> int:

@@ -40,6 +40,15 @@ class Saved:
     rows: int = 0
     near: int = 0
 
+    def __sub__(self, other: "Saved") -> "Saved":
+        return Saved(
+            self.positions - other.positions,
+            self.computed - other.computed,
+            self.sequences - other.sequences,
+            self.rows - other.rows,
+            self.near - other.near,
+        )
+
     def __add__(self, other: "Saved") -> "Saved":
         return Saved(
             self.positions + other.positions,
