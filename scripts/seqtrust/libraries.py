@@ -94,13 +94,14 @@ def split_groups(groups: Sequence[str], validation: float, test: float, seed: in
         InputError: a split would be empty.
     """
     names, sizes = np.unique(np.array(groups), return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    share = before / len(groups)
-    split = np.where(
-        share < test, "test", np.where(share < test + validation, "validation", "train")
-    )
-    of_group = dict(zip(names[order].tolist(), split.tolist(), strict=True))
+    wanted = [("test", test * len(groups)), ("validation", validation * len(groups))]
+    of_group: dict[str, str] = {}
+    dealt = 0
+    for index in np.random.default_rng(seed).permutation(len(names)).tolist():
+        if wanted and dealt >= wanted[0][1]:
+            wanted, dealt = wanted[1:], 0
+        of_group[str(names[index])] = wanted[0][0] if wanted else "train"
+        dealt += int(sizes[index])
     found = [of_group[group] for group in groups]
     for name in SPLITS:
         if name not in found:

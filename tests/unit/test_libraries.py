@@ -110,7 +110,7 @@ def test_splits_cut_no_group_and_are_about_as_large_as_asked(sizes, validation, 
 
 
 def test_a_split_that_would_be_empty_is_refused():
-    with pytest.raises(InputError, match="leave no sequence for validation: change the fractions"):
+    with pytest.raises(InputError, match="leave no sequence for train: change the fractions"):
         split_groups(["a", "a", "b"], 0.01, 0.5, 1)
 
 

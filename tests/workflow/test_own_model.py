@@ -90,6 +90,12 @@ def config(facts: dict, noise_floor: float) -> dict:
             for name, entry in tiny[part].items()
             for kind in KINDS
         }
+    # a table of predictions has no network to mutate
+    tiny["ism"] = {
+        f"{name}_{kind}": {**entry, "ensemble": kind}
+        for name, entry in tiny["ism"].items()
+        for kind in ("code", "program")
+    }
     return tiny
 
 
@@ -119,6 +125,10 @@ def table_of_predictions(folder, replicate, path) -> None:
     table.to_csv(path, sep="\t", index=False, float_format="%.9g")
 
 
+# a program is not looked into: its full passes sum in another order
+TOLERANCES = {"code": 0, "program": 1e-5, "tabled": 0}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_predictions_and_verdicts_are_those_of_the_trained_ensemble(
     own: Project, tiny: Project, kind: str
@@ -134,13 +144,14 @@ def test_predictions_and_verdicts_are_those_of_the_trained_ensemble(
             assert found.sequence_ids == expected.sequence_ids
             assert found.outputs == expected.outputs
             for output, values in expected.values.items():
-                assert np.array_equal(found.values[output], values), (part, output)
+                np.testing.assert_allclose(found.values[output], values, rtol=TOLERANCES[kind])
     for name in ("peaks", "eqtl"):
         found = pq.read_table(ours / f"verdicts/{name}_{kind}.parquet").to_pandas()
         expected = pq.read_table(theirs / f"verdicts/{name}.parquet").to_pandas()
-        pd.testing.assert_frame_equal(found, expected)
-    found = (ours / f"accuracy/tracks_{kind}.tsv").read_text()
-    assert found == (theirs / "accuracy/tracks.tsv").read_text()
+        pd.testing.assert_frame_equal(found, expected, rtol=TOLERANCES[kind] or 1e-5)
+    found = pd.read_csv(ours / f"accuracy/tracks_{kind}.tsv", sep="\t")
+    expected = pd.read_csv(theirs / "accuracy/tracks.tsv", sep="\t")
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
 
 
 def test_the_receptive_field_was_measured(own: Project, tiny: Project) -> None:

@@ -93,6 +93,7 @@ def test_shards_are_a_partition(tiny: Project) -> None:
         (
             "verdicts",
             {
+                "figure_training",
                 "judge_effects",
                 "judge_bins",
                 "class_fractions",
