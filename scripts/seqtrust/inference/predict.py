@@ -44,26 +44,10 @@ def predict(
     model: Model,
     sequences: SequenceSet,
     outputs: Mapping[str, Mapping[str, Any]],
-    *,
-    reverse_complement: bool = False,
-    shifts: Sequence[int] = (0,),
-    batch_bases: int = 1_048_576,
-    savings: bool = True,
-    threads: int = 1,
-    device: str = "cpu",
+    **settings: Any,
 ) -> Predictions:
-    """Predict a sequence set: `predict_in_parts`, in memory and at once."""
-    parts = predict_in_parts(
-        model,
-        sequences,
-        outputs,
-        reverse_complement=reverse_complement,
-        shifts=shifts,
-        batch_bases=batch_bases,
-        savings=savings,
-        threads=threads,
-        device=device,
-    )
+    """Predict a sequence set in memory: all parts of `predict_in_parts`, which has the settings."""
+    parts = predict_in_parts(model, sequences, outputs, **settings)
     return joined([part for _, part in parts])
 
 

@@ -4,6 +4,8 @@ A loss is a mean over values. Targets that are NaN are missing: where they are m
 take no part in the mean and have no gradient.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as functional
 
@@ -16,7 +18,7 @@ LOSSES = POINT_LOSSES + GAUSSIAN_LOSSES
 _SCALES = {"poisson": "counts", "bce": "probability"}
 
 
-class Loss(torch.nn.Module):
+class Loss(torch.nn.Module, ABC):
     """The mean of a loss's terms, one per target.
 
     Args:
@@ -27,9 +29,9 @@ class Loss(torch.nn.Module):
         super().__init__()
         self.masked = masked
 
+    @abstractmethod
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The loss of every target, in the shape of the targets."""
-        raise NotImplementedError
 
     def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Scalar loss; 0 where no target is there."""
