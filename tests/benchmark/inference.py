@@ -10,6 +10,7 @@ methods run in turns; ratios are of medians and of the best.
 
 import argparse
 import platform
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -73,12 +74,12 @@ def locus_haplotypes(folder, variants):
     """Distinct haplotypes of one gene's window and how many haplotypes the people have."""
     genome = Genome(folder / "GRCh37.20_1-2Mb.fa.gz", "grch37", "GRCh37")
     vcf = folder / "shapeit4_reference_1kg300.vcf.gz"
-    made = Path("/tmp") / "seqtrust_benchmark.tbi"
-    index(vcf, made)
     window = Window("grch37", "20", 1_373_805, LENGTH // 2, LENGTH, "-")
-    calls = GenotypeFile(vcf, made)
-    source = HaplotypeSequences(genome, calls, [("FKBP1A", window)], HaplotypeRules(variants))
-    ((stored, columns),) = source.content(lambda rows: None, lambda rows: None)
+    with tempfile.TemporaryDirectory() as made:
+        index(vcf, Path(made) / "calls.tbi")
+        calls = GenotypeFile(vcf, Path(made) / "calls.tbi")
+        source = HaplotypeSequences(genome, calls, [("FKBP1A", window)], HaplotypeRules(variants))
+        ((stored, columns),) = source.content(lambda rows: None, lambda rows: None)
     codes = np.concatenate([block.copy() for block in stored.blocks(columns)])
     return codes, source.counts[0].haplotypes
 
