@@ -19,8 +19,8 @@ from seqtrust.inference.local_graph import (
     NotLocalError,
     StepBuilder,
     StepTracer,
-    first_line,
     restricted,
+    traced,
 )
 from seqtrust.models import keras_layers
 
@@ -100,14 +100,8 @@ class Network:
         Raises:
             NotLocalError: it has a layer before its head that is not local.
         """
-        try:
-            graph = _Tracer().trace(module)
-        except NotLocalError:
-            raise
-        except Exception as error:
-            raise NotLocalError(f"{type(module).__name__}: {first_line(error)}") from error
         builder = _Builder(dict(module.named_modules()))
-        steps = builder.build(graph)
+        steps = builder.build(traced(module, _Tracer()))
         if not builder.ends:
             return cls(LocalGraph(restricted(steps, tracks)), tracks=tuple(tracks))
         head = _in_double(torch.fx.GraphModule(module, builder.head()).eval())

@@ -142,14 +142,8 @@ class LocalGraph:
         Raises:
             NotLocalError: the network has a layer that is not local.
         """
-        try:
-            traced = StepTracer().trace(module)
-        except NotLocalError:
-            raise
-        except Exception as error:
-            raise NotLocalError(f"{type(module).__name__}: {first_line(error)}") from error
         builder = StepBuilder(dict(module.named_modules()))
-        steps = builder.build(traced)
+        steps = builder.build(traced(module, StepTracer()))
         return cls(steps if tracks is None else restricted(steps, tracks))
 
     def lengths(self, length: int) -> list[int]:
@@ -334,6 +328,20 @@ class StepTracer(torch.fx.Tracer):
         # a subclass may do anything, so that it is looked into
         known = type(module) in (*_ELEMENTWISE, *_JOINED, *_BUILDERS)
         return known or super().is_leaf_module(module, module_qualified_name)
+
+
+def traced(module: torch.nn.Module, tracer: torch.fx.Tracer) -> torch.fx.Graph:
+    """The calls that a network makes.
+
+    Raises:
+        NotLocalError: they depend on the values.
+    """
+    try:
+        return tracer.trace(module)
+    except NotLocalError:
+        raise
+    except Exception as error:
+        raise NotLocalError(f"{type(module).__name__}: {first_line(error)}") from error
 
 
 class StepBuilder:
