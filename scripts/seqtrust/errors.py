@@ -35,3 +35,8 @@ def at_line(path: str | Path, line: int, expected: str) -> Iterator[None]:
         raise InputError(f"{path}, line {line}: {error}") from None
     except (IndexError, ValueError) as error:
         raise InputError(f"{path}, line {line}: expected {expected} ({error})") from None
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, or else what it is."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

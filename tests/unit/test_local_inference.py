@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from seqtrust.inference.augment import make_passes
 from seqtrust.inference.engine import Engine
-from seqtrust.inference.local_graph import LocalGraph, NotLocalError
+from seqtrust.inference.local_graph import NotLocalError
 from seqtrust.inference.shared import SharedGraph, unique_rows
+from seqtrust.inference.tracing import local_graph
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import Exponential
 from seqtrust.models.facts import Facts, Track
@@ -152,7 +153,7 @@ def test_every_way_equals_full_passes(network, seed, data):
         full = network(shown)
         assume(bool(torch.isfinite(full).all()))
         tracks = data.draw(st.permutations([0, 1, 2]).map(lambda order: order[:2]))
-        graph = LocalGraph.of(network, tracks)
+        graph = local_graph(network, tracks)
         lengths = graph.lengths(LENGTH)
         assert lengths[-1] == full.shape[1]
         wanted = intervals(data, lengths[-1])
@@ -179,7 +180,7 @@ def test_what_an_edit_reaches_is_all_that_changes(network, seed, data):
         rng.integers(0, 4, changed[1] - changed[0]).astype(np.uint8)
     )
     with torch.inference_mode():
-        graph = LocalGraph.of(network)
+        graph = local_graph(network)
         lengths = graph.lengths(LENGTH)
         last = len(graph.steps) - 1
         needed = graph.needed({last: intervals(data, lengths[-1])}, lengths)
@@ -207,7 +208,7 @@ def test_haplotypes_share_what_they_have_in_common():
         torch.nn.MaxPool1d(4),
         torch.nn.Conv1d(8, 3, 1),
     )
-    graph = LocalGraph.of(Network(trunk).eval())
+    graph = local_graph(Network(trunk).eval())
     codes = haplotypes(3, 0).repeat(3, 1)
     codes[1, 70] = (codes[1, 70] + 1) % 4
     codes[2, 1:] = codes[0, :-1]
@@ -265,7 +266,7 @@ class Attention(torch.nn.Module):
 )
 def test_what_is_not_local_is_named(layers, message):
     with pytest.raises(NotLocalError, match=message):
-        LocalGraph.of(Network(torch.nn.Sequential(*layers)).eval())
+        local_graph(Network(torch.nn.Sequential(*layers)).eval())
 
 
 def test_attention_runs_in_full_passes():

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from seqtrust.inference.augment import Pass
-from seqtrust.inference.local_graph import Interval, LocalGraph, NotLocalError
+from seqtrust.inference.local_graph import Interval, NotLocalError
 from seqtrust.inference.shared import Saved, SharedGraph
+from seqtrust.inference.tracing import local_graph
 from seqtrust.models.model import PADDING, Model
 from seqtrust.predictions import OutputSpec
 
@@ -76,7 +77,7 @@ class Engine:
             tracks = tuple(swapped[track] for track in tracks)
             span = bins - span[1], bins - span[0]
         try:
-            graph = LocalGraph.of(self.model.module, tracks) if savings else None
+            graph = local_graph(self.model.module, tracks) if savings else None
         except NotLocalError as reason:
             self.full_passes, graph = str(reason), None
         return _View(shown, tracks, span, SharedGraph(graph) if graph else None)

@@ -14,14 +14,8 @@ from typing import Any
 import torch
 import torch.fx
 
-from seqtrust.inference.local_graph import (
-    LocalGraph,
-    NotLocalError,
-    StepBuilder,
-    StepTracer,
-    restricted,
-    traced,
-)
+from seqtrust.inference.local_graph import LocalGraph, NotLocalError
+from seqtrust.inference.tracing import StepBuilder, StepTracer, restricted, traced
 from seqtrust.models import keras_layers
 
 _ENDS: dict[type[torch.nn.Module], str] = {

@@ -14,7 +14,8 @@ import torch
 
 from seqtrust.bases import UNKNOWN
 from seqtrust.inference.ism_network import End, Network
-from seqtrust.inference.local_graph import FUNCTIONS, Interval, Step
+from seqtrust.inference.local_graph import Interval, Step
+from seqtrust.inference.tracing import FUNCTIONS
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import NotBfloat16
 from seqtrust.predictions import OutputSpec

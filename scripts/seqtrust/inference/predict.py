@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from seqtrust.bases import Codes
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, first_line
 from seqtrust.inference.augment import make_passes
 from seqtrust.inference.engine import Engine
 from seqtrust.models.model import (
@@ -227,7 +227,7 @@ class _Run:
             if len(batch) == 1:
                 raise InputError(
                     f"a sequence of {self.engine.length:,} bp does not fit into the memory of "
-                    f"device {self.engine.model.device} ({_first_line(error)}): ask for fewer "
+                    f"device {self.engine.model.device} ({first_line(error)}): ask for fewer "
                     "bins, or for a device with more memory"
                 ) from error
             self._batch = half = len(batch) // 2
@@ -273,10 +273,6 @@ class _Run:
                         f"{size:.6g}): set savings to false under inference, and report the model"
                     )
                 self.noise_floor[name] = max(self.noise_floor[name], difference)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _length(sequences: SequenceSet) -> int:
