@@ -107,9 +107,10 @@ def sets_of_kind(kind):
 
 def replicates(ensemble):
     """Names of the replicates of an ensemble."""
-    model = ENSEMBLES[ensemble]["model"]
-    number = model["train"]["replicates"] if "train" in model else len(replicate_files(ensemble))
-    return [f"r{index}" for index in range(1, number + 1)]
+    ((kind, model),) = ENSEMBLES[ensemble]["model"].items()
+    number = {"train": "replicates", "dropout": "masks"}.get(kind)
+    count = model[number] if number else len(replicate_files(ensemble))
+    return [f"r{index}" for index in range(1, count + 1)]
 
 
 def replicate_files(ensemble):
@@ -303,6 +304,12 @@ def import_inputs(wildcards):
     return {"weights": data_path(settings["files"][replicate_index(wildcards)])} | files
 
 
+def masked_replicate(wildcards):
+    """The replicate that dropout masks are drawn for."""
+    model = ENSEMBLES[wildcards.ensemble]["model"]["dropout"]
+    return f"<results>/ensembles/{model['ensemble']}/r{model['replicate']}.safetensors"
+
+
 def known_splits(wildcards):
     """What the user's own model was trained on, if stated; contigs are named as in the FASTA."""
     (entry,) = ENSEMBLES[wildcards.ensemble]["model"].values()
@@ -317,7 +324,10 @@ def own_network(wildcards):
 
 
 def network_of(ensemble):
-    own = ENSEMBLES[ensemble]["model"].get("own", {})
+    model = ENSEMBLES[ensemble]["model"]
+    if "dropout" in model:
+        return network_of(model["dropout"]["ensemble"])
+    own = model.get("own", {})
     if "entrypoint" not in own:
         return {}
     network = {name: own[name] for name in ("entrypoint", "arguments")}

@@ -80,6 +80,28 @@ rule import_own:
         "../scripts/import_own.py"
 
 
+rule mask_replicate:
+    input:
+        replicate=masked_replicate,
+        sources=own_sources,
+    output:
+        "<results>/ensembles/{ensemble}/{replicate}.safetensors",
+    log:
+        "<results>/logs/mask_replicate/{ensemble}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/mask_replicate/{ensemble}.{replicate}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("dropout")),
+    localrule: True
+    conda:
+        "../envs/gpu.yaml"
+    params:
+        seed=lambda wildcards: config["seed"] + replicate_index(wildcards),
+        code=code_digest("mask_replicate"),
+    script:
+        "../scripts/mask_replicate.py"
+
+
 rule describe_table:
     input:
         unpack(known_splits),

@@ -101,6 +101,7 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{path}: there is no {value!r} under {section}{nearest}"
     yield from _unknown_outputs(config)
     yield from _maps_of_tables(config)
+    yield from _masks_of_nothing(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
@@ -129,6 +130,31 @@ def _maps_of_tables(config: Mapping[str, Any]) -> Iterator[str]:
                 f"ism/{name}/ensemble: {ensemble!r} is a table of predictions, which has none of "
                 "mutants: name an ensemble with a network"
             )
+
+
+def _masks_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of dropout masks for replicates that are not there or have no dropout."""
+    for name, entry in config["ensembles"].items():
+        if "dropout" not in entry["model"]:
+            continue
+        settings = entry["model"]["dropout"]
+        path = f"ensembles/{name}/model/dropout"
+        for kind, model in (
+            config["ensembles"].get(settings["ensemble"], {}).get("model", {}).items()
+        ):
+            if kind in ("table", "dropout"):
+                yield (
+                    f"{path}/ensemble: {settings['ensemble']!r} is of kind {kind}, whose "
+                    "replicates have no dropout to fix: name one of kind train, import or own"
+                )
+                continue
+            files = model.get("files", model.get("programs", []))
+            count = model.get("replicates", len(files))
+            if settings["replicate"] > count:
+                yield (
+                    f"{path}/replicate: there is no replicate {settings['replicate']} of "
+                    f"{settings['ensemble']!r}, which has {count}"
+                )
 
 
 def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:

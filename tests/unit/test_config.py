@@ -228,3 +228,22 @@ def test_a_value_of_no_allowed_kind_says_what_is_expected():
         InputError, match="outputs/activity/bins: 'middle'; expected `all`, `centre`"
     ):
         checked_config(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (
+            {"ensemble": "mc", "replicate": 1},
+            "ensembles/mc/model/dropout/ensemble: 'mc' is of kind dropout, whose replicates have "
+            "no dropout to fix: name one of kind train, import or own",
+        ),
+        (
+            {"ensemble": "cnn", "replicate": 6},
+            "ensembles/mc/model/dropout/replicate: there is no replicate 6 of 'cnn', which has 5",
+        ),
+    ],
+)
+def test_masks_need_a_replicate_with_dropout(settings, fault):
+    config = changed(**{"ensembles/mc/model/dropout": {"masks": 2} | settings})
+    assert faults(config) == [fault]

@@ -14,6 +14,7 @@ from seqtrust.inference.tracing import local_graph
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import Exponential
 from seqtrust.models.facts import Facts, Track
+from seqtrust.models.fixed_dropout import fix_masks
 from seqtrust.models.model import Model, one_hot
 from seqtrust.predictions import OutputSpec
 
@@ -117,7 +118,11 @@ def networks(draw):
     layers.append(torch.nn.Conv1d(channels, 3, 1))
     heads = [torch.nn.Softplus(), torch.nn.Softmax(dim=1), torch.nn.Identity()]
     layers.append(draw(st.sampled_from(heads)))
-    return Network(torch.nn.Sequential(*layers)).double().eval()
+    network = Network(torch.nn.Sequential(*layers)).double().eval()
+    dropout = any(isinstance(layer, torch.nn.Dropout) for layer in network.modules())
+    if dropout and draw(st.booleans()):
+        fix_masks(network, draw(st.integers(0, 9)))
+    return network
 
 
 def haplotypes(seed, count):

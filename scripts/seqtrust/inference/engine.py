@@ -8,6 +8,7 @@ import torch
 
 from seqtrust.inference.augment import Pass
 from seqtrust.inference.local_graph import Interval, NotLocalError
+from seqtrust.inference.masks import Masks, Places
 from seqtrust.inference.shared import Saved, SharedGraph
 from seqtrust.inference.tracing import local_graph
 from seqtrust.models.model import PADDING, Model
@@ -68,6 +69,7 @@ class Engine:
         self.full_passes = "" if savings else "asked for"
         self.table = model.encode(torch.arange(PADDING + 1, dtype=torch.uint8)[None])[0].T
         self.table = self.table.to(model.device)
+        self.masks = Masks(model, length)
         self._views = [self._view(one, model.facts.bins(length), savings) for one in passes]
 
     def _view(self, shown: Pass, bins: int, savings: bool) -> _View:
@@ -115,25 +117,32 @@ class Engine:
         needed = graph.needed({len(graph.steps) - 1: bins}, graph.lengths(self.length))
         return graph.macs(needed)
 
-    def __call__(self, codes: torch.Tensor, alike: bool = False) -> Parts:
+    def __call__(
+        self, codes: torch.Tensor, alike: bool = False, places: Places | None = None
+    ) -> Parts:
         """Codes uint8 (N, L) to float64 (N, tracks, bins) per output; one bin where reduced.
 
         Args:
             codes: on the model's device.
             alike: the sequences are of one window: compute what they share once.
+            places: where each sequence lies, or one for all; it matters to fixed masks alone.
         """
-        return self._mean(codes, lambda view, shown: self._values(view, shown, alike))
+        return self._mean(codes, places, lambda view, shown: self._values(view, shown, alike))
 
-    def full(self, codes: torch.Tensor) -> Parts:
+    def full(self, codes: torch.Tensor, places: Places | None = None) -> Parts:
         """The same by full passes of the network."""
-        return self._mean(codes, self._full)
+        return self._mean(codes, places, self._full)
 
     def _mean(
-        self, codes: torch.Tensor, compute: Callable[[_View, torch.Tensor], torch.Tensor]
+        self,
+        codes: torch.Tensor,
+        places: Places | None,
+        compute: Callable[[_View, torch.Tensor], torch.Tensor],
     ) -> Parts:
         """The mean over passes of every output, in double precision."""
         total: Parts = {}
         for view in self._views:
+            self.masks.place(places or Places.unknown(), view.shown.reverse_complement)
             values = compute(view, view.shown.show(codes))
             if view.shown.reverse_complement:
                 values = values.flip(-1)

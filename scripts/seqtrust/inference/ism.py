@@ -23,6 +23,7 @@ from seqtrust.inference.ism_delta import block_effects, reference_of
 from seqtrust.inference.ism_network import Network
 from seqtrust.inference.ism_plan import ALTERNATIVES, Plan, alternatives_of
 from seqtrust.inference.local_graph import Interval, NotLocalError
+from seqtrust.inference.masks import Places, places_of
 from seqtrust.ism_maps import BASES, MapRow
 from seqtrust.models.model import (
     PADDING,
@@ -210,21 +211,26 @@ class Mutagenesis:
         self.noise_floor: dict[str, float] = {}
         self.check_error: dict[str, float] = {}
         self.engine = Engine(model, outputs, passes, length, savings=False)
+        self._places = Places.unknown()
         self.views = [self._view(one, batch_bytes) for one in passes] if savings else []
         if self.full_because:
             self.views = []
 
-    def map_of(self, codes: Codes, name: str) -> tuple[Values, Values]:
+    def map_of(
+        self, codes: Codes, name: str, places: Places | None = None
+    ) -> tuple[Values, Values]:
         """Effects (positions, 4, tracks, bins) and predictions (tracks, bins) per output.
 
         Args:
             codes: of one sequence, (L,).
             name: of the sequence, for messages.
+            places: where it lies; it matters to fixed masks alone.
 
         Raises:
             InputError: a prediction is not finite.
             RuntimeError: full passes give something else.
         """
+        self._places = places or Places.unknown()
         shown = torch.from_numpy(np.ascontiguousarray(codes)).to(self.model.device)
         known = shown[slice(*self.region)] < UNKNOWN
         reference = self._full(shown[None])
@@ -249,9 +255,11 @@ class Mutagenesis:
     def rows(self, sequences: SequenceSet) -> Iterator[MapRow]:
         """The maps of a shard's sequences for the only output, one by one."""
         (output,) = self.outputs
-        for name, sequence in zip(sequences.ids(), sequences.codes(), strict=True):
+        windows = [sequences.windows[index].window for index in sequences.window_indices()]
+        for name, sequence, window in zip(sequences.ids(), sequences.codes(), windows, strict=True):
             before = replace(self.counts)
-            effects, references = self.map_of(sequence, f"sequence {name!r}")
+            places = places_of([(window.start, window.strand)])
+            effects, references = self.map_of(sequence, f"sequence {name!r}", places)
             yield MapRow(
                 name,
                 sequence[slice(*self.region)].copy(),
@@ -340,6 +348,7 @@ class Mutagenesis:
             region = max(region[0], plan.reach[0]), min(region[1], plan.reach[1])
             if region[0] >= region[1]:
                 continue
+            self.engine.masks.place(self._places, shown.reverse_complement)
             reference = reference_of(plan, seen)
             for start in plan.blocks(region):
                 found = block_effects(plan, seen, reference, start)
@@ -396,7 +405,7 @@ class Mutagenesis:
 
     def _full(self, codes: torch.Tensor) -> dict[str, torch.Tensor]:
         self.counts.full_passes += len(codes) * len(self.passes)
-        return self.engine.full(codes)
+        return self.engine.full(codes, self._places)
 
     def _mutated(
         self, codes: torch.Tensor, place: torch.Tensor, base: torch.Tensor

@@ -30,6 +30,7 @@ from seqtrust.inference.ism_plan import (
     substituted,
 )
 from seqtrust.inference.local_graph import Interval
+from seqtrust.models.fixed_dropout import FixedDropout
 from seqtrust.models.model import PADDING
 from seqtrust.predictions import OutputSpec
 
@@ -207,6 +208,8 @@ class _Block:
             return values @ self.plan.weight(number).T
         if isinstance(layer, torch.nn.BatchNorm1d):
             return values.mul_(scale_of(layer))
+        if isinstance(layer, FixedDropout):
+            return values.mul_(self._view(number, "mask", first, values.shape[2]))
         if is_relu(step):
             # relu(reference + change) - relu(reference), in two passes over the change
             values.add_(self._view(number, "below", first, values.shape[2]))
@@ -338,9 +341,12 @@ class _Block:
         """Reference values with a margin, (positions, channels).
 
         Kinds: "zero" and "lowest" are a step's values with zeros or minus infinity beyond the
-        sequence; "below" and "floor" are min(x, 0) and -max(x, 0) of a ReLU's input x.
+        sequence; "below" and "floor" are min(x, 0) and -max(x, 0) of a ReLU's input x; "mask" is
+        what a dropout layer multiplies with.
         """
         made = self.reference.padded
+        if kind == "mask" and (number, kind) not in made:
+            made[number, kind] = self._mask(number)
         if (number, kind) not in made:
             relu = kind in ("below", "floor")
             source = self.plan.steps[number].inputs[0] if relu else number
@@ -357,6 +363,13 @@ class _Block:
             }.get(kind, lambda: values)().T
             made[number, kind] = padded
         return made[number, kind]
+
+    def _mask(self, number: int) -> torch.Tensor:
+        """The factors of a dropout layer with a margin, (positions, channels)."""
+        layer: Any = self.plan.steps[number].layer
+        margin, length = self.plan.margin(number), self.plan.lengths[number]
+        mask = layer.mask(self.plan.channels[number], 0, length, self.plan.table.device)[0]
+        return torch.nn.functional.pad(mask, (margin, margin)).T.contiguous()
 
     def _inside(self, number: int, values: torch.Tensor, first: int) -> torch.Tensor:
         """The change without positions beyond the step's ends, which are padding."""

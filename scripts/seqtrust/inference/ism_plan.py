@@ -18,13 +18,20 @@ from seqtrust.inference.local_graph import Interval, Step
 from seqtrust.inference.tracing import FUNCTIONS
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import NotBfloat16
+from seqtrust.models.fixed_dropout import FixedDropout
 from seqtrust.predictions import OutputSpec
 
 ALTERNATIVES = 3
 _WIDE = 128  # positions from which a product per tap is faster than one for all taps
 _PHASES = 128  # strides up to which all phases of the blocks are tried
 _SAME_VALUES = (torch.nn.Identity, torch.nn.Dropout, NotBfloat16)
-_LINEAR = (*_SAME_VALUES, torch.nn.Conv1d, torch.nn.Linear, torch.nn.BatchNorm1d)
+_LINEAR = (
+    *_SAME_VALUES,
+    FixedDropout,
+    torch.nn.Conv1d,
+    torch.nn.Linear,
+    torch.nn.BatchNorm1d,
+)
 
 
 class Plan:

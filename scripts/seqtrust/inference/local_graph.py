@@ -38,6 +38,7 @@ class Step:
         right: positions left out at the end.
         macs: multiplications per output position.
         kept: which of the layer's output channels there are; all if None.
+        placed: `apply` also takes the number of the first position, and acts by position.
         layer: the layer, where the step is one.
         name: of the layer.
     """
@@ -53,8 +54,13 @@ class Step:
     right: int = 0
     macs: int = 0
     kept: torch.Tensor | None = None
+    placed: bool = False
     layer: torch.nn.Module | None = None
     name: str = ""
+
+    def compute(self, shown: Sequence[torch.Tensor], first: int) -> torch.Tensor:
+        """The output from position `first` on, from what its windows see."""
+        return self.apply(*shown, first) if self.placed else self.apply(*shown)
 
     def length(self, positions: int) -> int:
         """Positions of the output for an input of so many."""
@@ -158,7 +164,7 @@ class LocalGraph:
                 _window(live[source], needed[source], step, needed[number], lengths[source])
                 for source in step.inputs
             ]
-            live[number] = step.apply(*shown)
+            live[number] = step.compute(shown, needed[number][0])
             for source in step.inputs:
                 uses[source] -= 1
                 if not uses[source] and source not in keep and source != last:
@@ -226,7 +232,7 @@ class LocalGraph:
                 if source in reached:
                     own = _overlaid(own, inside, live[source], reached[source])
                 shown.append(_window(own, inside, step, reached[number], lengths[source]))
-            live[number] = step.apply(*shown)
+            live[number] = step.compute(shown, reached[number][0])
             for source in step.inputs:
                 if source in uses:
                     uses[source] -= 1

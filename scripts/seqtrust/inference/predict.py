@@ -17,6 +17,7 @@ from seqtrust.bases import Codes
 from seqtrust.errors import InputError, first_line
 from seqtrust.inference.augment import make_passes
 from seqtrust.inference.engine import Engine
+from seqtrust.inference.masks import Places, places_of
 from seqtrust.models.model import (
     Model,
     evaluation,
@@ -38,6 +39,8 @@ _PART_MACS = {"cpu": 20_000_000_000_000, "cuda": 10_000_000_000_000_000}
 _LOG_EVERY_SECONDS = 10.0
 
 Values = dict[str, npt.NDArray[np.float32]]
+# row of the values, window and codes of a sequence
+New = tuple[int, int, Codes]
 
 
 def predict(
@@ -168,7 +171,8 @@ class _Run:
         self.distinct = 0
         self._of_hash: dict[bytes, int] = {}
         self._first_id: list[str] = []
-        self._waiting: list[tuple[int, Codes]] = []
+        self._window_of = sequences.window_indices()
+        self._waiting: list[New] = []
         self._batch = max(1, batch_bases // max(1, engine.reach))
         self._unchecked = {False, True} if check else set()
         self._log = _Progress(len(ids))
@@ -176,7 +180,7 @@ class _Run:
     def all(self) -> None:
         """Predict all sequences."""
         for group in self.sequences.by_location():
-            new: list[tuple[int, Codes]] = []
+            new: list[New] = []
             for first, blocks in group:
                 new += self._new(first, blocks)
             if self.engine.share_worthwhile(len(new)):
@@ -201,25 +205,40 @@ class _Run:
             },
         )
 
-    def _new(self, first: int, blocks: Iterable[Codes]) -> Iterator[tuple[int, Codes]]:
-        """The sequences from row `first` on that have not been seen yet, with their rows."""
+    def _new(self, first: int, blocks: Iterable[Codes]) -> Iterator[New]:
+        """The sequences from row `first` on that have not been seen yet."""
         row = first
         for block in blocks:
             for codes in block:
-                number = self._of_hash.setdefault(sequence_hash(codes), self.distinct)
+                window = int(self._window_of[row])
+                key = sequence_hash(codes) + self._where(window)
+                number = self._of_hash.setdefault(key, self.distinct)
                 self.place[row] = number
                 if number == self.distinct:
                     self.distinct += 1
                     self._first_id.append(self.ids[row])
-                    yield number, codes.copy()
+                    yield number, window, codes.copy()
                 row += 1
+
+    def _where(self, window: int) -> bytes:
+        """What tells equal sequences apart: their place, where it decides what is dropped."""
+        if not self.engine.masks:
+            return b""
+        place = self.sequences.windows[window].window
+        return f"{place.contig}:{place.start}:{place.strand}".encode()
+
+    def _places(self, batch: Sequence[New]) -> Places | None:
+        if not self.engine.masks:
+            return None
+        windows = [self.sequences.windows[window].window for _, window, _ in batch]
+        return places_of([(window.start, window.strand) for window in windows])
 
     def _flush(self, at_least: int) -> None:
         while len(self._waiting) >= at_least:
             self._compute(self._waiting[: self._batch], alike=False)
             del self._waiting[: self._batch]
 
-    def _compute(self, batch: Sequence[tuple[int, Codes]], alike: bool) -> None:
+    def _compute(self, batch: Sequence[New], alike: bool) -> None:
         """Compute a batch; what does not fit into memory is halved."""
         try:
             self._compute_at_once(batch, alike)
@@ -241,11 +260,12 @@ class _Run:
                 self._compute(several, alike)
                 start += len(several)
 
-    def _compute_at_once(self, batch: Sequence[tuple[int, Codes]], alike: bool) -> None:
-        rows = [number for number, _ in batch]
-        codes = torch.from_numpy(np.stack([codes for _, codes in batch]))
+    def _compute_at_once(self, batch: Sequence[New], alike: bool) -> None:
+        rows = [number for number, _, _ in batch]
+        codes = torch.from_numpy(np.stack([codes for _, _, codes in batch]))
+        places = self._places(batch)
         codes = codes.to(self.engine.model.device)
-        predicted = self.engine(codes, alike)
+        predicted = self.engine(codes, alike, places[:1] if alike and places else places)
         for output in self.engine.outputs:
             block = predicted[output.name].to("cpu", torch.float32).numpy()
             ids = [self._first_id[row] for row in rows]
@@ -253,15 +273,19 @@ class _Run:
             self.values[output.name][rows] = block
         if alike in self._unchecked:
             self._unchecked.remove(alike)
-            self._check(codes, predicted)
+            self._check(codes, predicted, places)
         self._log.done(max(rows) + 1)
 
-    def _check(self, codes: torch.Tensor, predicted: Mapping[str, torch.Tensor]) -> None:
+    def _check(
+        self, codes: torch.Tensor, predicted: Mapping[str, torch.Tensor], places: Places | None
+    ) -> None:
         """Compare some sequences with full passes in batches of another size."""
         copies = 2 if len(codes) == 1 else 1
         count = min(len(codes), NOISE_SEQUENCES, max(2, _CHECKED_BASES // codes.shape[1]))
         for row in torch.linspace(0, len(codes) - 1, count).long().tolist():
-            for name, full in self.engine.full(codes[row : row + 1].repeat(copies, 1)).items():
+            shown = codes[row : row + 1].repeat(copies, 1)
+            place = places[row : row + 1] if places else None
+            for name, full in self.engine.full(shown, place).items():
                 difference = float((full[0] - predicted[name][row]).abs().max())
                 size = float(predicted[name].abs().max())
                 allowed = TOLERANCE * size + _ROUNDING

@@ -4,7 +4,8 @@ The layers before the last pooling make their output from short stretches of bas
 pooling the positions of all sequences are numbered by what they can see, and each number is
 computed once: haplotypes of one window, with or without insertions and deletions, share them.
 What comes after is computed once per distinct row of numbers. Equal numbers mean equal bases at
-an equal offset within the pooling width, so nothing is approximated.
+an equal offset within the pooling width, so nothing is approximated. Dropout with fixed masks
+acts by position, so sharing ends before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -342,14 +343,16 @@ def _fingerprints(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _cuts(graph: LocalGraph) -> list[int]:
-    """Steps with a stride that everything later goes through."""
+    """Steps with a stride that everything later goes through, before masks by position."""
+    placed = (number for number, step in enumerate(graph.steps) if step.placed)
+    masked = next(placed, len(graph.steps))
     found = []
     lowest = len(graph.steps)
     for number in range(len(graph.steps) - 1, 0, -1):
         if graph.steps[number].stride > 1 and lowest >= number:
             found.append(number)
         lowest = min(lowest, *graph.steps[number].inputs)
-    return found[::-1]
+    return [number for number in found[::-1] if number < masked]
 
 
 def _part(graph: LocalGraph, first: int, last: int) -> LocalGraph:

@@ -12,6 +12,7 @@ from seqtrust.errors import first_line
 from seqtrust.inference.local_graph import Function, LocalGraph, NotLocalError, Step
 from seqtrust.models import gaussian, keras_layers
 from seqtrust.models.cnn import Exponential, NotBfloat16
+from seqtrust.models.fixed_dropout import FixedDropout
 
 _ELEMENTWISE: tuple[type[torch.nn.Module], ...] = (
     torch.nn.Identity,
@@ -259,6 +260,10 @@ def _pooling(module: Any, name: str) -> Step:
     return Step((), pool, width, stride, before=padding, fill=float("-inf"))
 
 
+def _masked(module: FixedDropout, name: str) -> Step:
+    return Step((), module, placed=True, layer=module)
+
+
 def _crop(module: keras_layers.Crop, name: str) -> Step:
     return Step((), _same, left=module.left, right=module.right)
 
@@ -269,6 +274,7 @@ _BUILDERS: dict[type[torch.nn.Module], Callable[[Any, str], Step]] = {
     torch.nn.MaxPool1d: _pooling,
     torch.nn.AvgPool1d: _pooling,
     keras_layers.Crop: _crop,
+    FixedDropout: _masked,
 }
 FUNCTIONS: dict[Any, Function] = {
     torch.relu: torch.relu,

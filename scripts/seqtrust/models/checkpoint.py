@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 
 from seqtrust.errors import InputError
-from seqtrust.files import whole_file
+from seqtrust.files import sha256, whole_file
 from seqtrust.models.architectures import build_model
 from seqtrust.models.card import SCHEMA_VERSION, Card, read_card
 from seqtrust.models.facts import Facts
+from seqtrust.models.fixed_dropout import fix_masks
 from seqtrust.models.model import Model
+
+MASK_SEED = "mask_seed"
 
 
 def save_replicate(path: str | Path, model: Model) -> None:
@@ -41,11 +44,12 @@ def save_replicate(path: str | Path, model: Model) -> None:
 
 
 def load_replicate(path: str | Path) -> Model:
-    """Read a model, in evaluation mode on the CPU.
+    """Read a model, in evaluation mode on the CPU, with its fixed dropout masks if it has any.
 
     Raises:
         InputError: what `read_card` refuses; tensors that are missing, unexpected,
-            of another shape or not finite; facts that the architecture contradicts.
+            of another shape or not finite; facts that the architecture contradicts; masks for
+            a network without dropout.
     """
     from safetensors.torch import load_file
 
@@ -59,7 +63,37 @@ def load_replicate(path: str | Path) -> Model:
         raise InputError(f"{path}: {_first_difference(facts, model.facts)}")
     fill(model.module, load_file(path), str(path), card.architecture)
     model.record = card.record
+    if MASK_SEED in card.record:
+        try:
+            fix_masks(model.module, card.record[MASK_SEED])
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     return model
+
+
+def mask_replicate(source: str | Path, path: str | Path, seed: int) -> None:
+    """Write a replicate once more, with dropout masks of its own.
+
+    Args:
+        source: a replicate's file.
+        path: the file to write.
+        seed: of the masks.
+
+    Raises:
+        InputError: the replicate has masks already, or no dropout.
+    """
+    model = load_replicate(source)
+    if MASK_SEED in model.record:
+        raise InputError(
+            f"{source} has fixed dropout masks already: make masks of an ensemble that was "
+            "trained, imported or is your own"
+        )
+    model.record = model.record | {MASK_SEED: seed, "masked_sha256": sha256(source)}
+    try:
+        fix_masks(model.module, seed)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    save_replicate(path, model)
 
 
 def fill(
