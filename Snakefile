@@ -26,6 +26,7 @@ wildcard_constraints:
     ism="[a-z0-9_]+",
     library="[a-z0-9_]+",
     points="[a-z0-9_]+",
+    randomness="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
     set="[a-z0-9_]+",
     table="[a-z0-9_]+",
@@ -47,6 +48,7 @@ include: "rules/ensembles.smk"
 include: "rules/inference.smk"
 include: "rules/consistency.smk"
 include: "rules/calibration.smk"
+include: "rules/randomness.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 

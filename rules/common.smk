@@ -34,6 +34,8 @@ if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
     FIGURES.append("haplotype_counts")
 if any("train" in entry["model"] for entry in ENSEMBLES.values()):
     FIGURES.append("training")
+if config["randomness"]:
+    FIGURES.append("randomness")
 if CALIBRATIONS:
     FIGURES += ["calibration", "risk_coverage"]
 
@@ -426,6 +428,32 @@ def calibration_inputs(wildcards):
 
 def calibrated_replicates(wildcards):
     return replicates(CALIBRATIONS[wildcards.calibration]["ensemble"])
+
+
+def compared_ensembles(entry):
+    """The ensembles of all sources of randomness, each once."""
+    return list(dict.fromkeys(name for names in entry["sources"].values() for name in names))
+
+
+def randomness_inputs(wildcards):
+    """Effects of all ensembles with their contrasts, or predictions with their sequences."""
+    entry = config["randomness"][wildcards.randomness]
+    ensembles = compared_ensembles(entry)
+    if entry["quantity"] == "effect":
+        return {
+            "data": [f"<results>/effects/{name}/{entry['set']}.parquet" for name in ensembles],
+            "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
+        }
+    return {
+        "data": [shard for name in ensembles for shard in prediction_shards(name, entry["set"])],
+        "sequences": f"<results>/sequences/{entry['set']}.parquet",
+    }
+
+
+def randomness_ensembles(wildcards):
+    """The ensembles in the order of their data, with the names of their replicates."""
+    entry = config["randomness"][wildcards.randomness]
+    return {name: replicates(name) for name in compared_ensembles(entry)}
 
 
 def planted_inputs(wildcards):

@@ -102,6 +102,7 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _unknown_outputs(config)
     yield from _maps_of_tables(config)
     yield from _masks_of_nothing(config)
+    yield from _unknown_sources(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
@@ -155,6 +156,20 @@ def _masks_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{path}/replicate: there is no replicate {settings['replicate']} of "
                     f"{settings['ensemble']!r}, which has {count}"
                 )
+
+
+def _unknown_sources(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of sources of randomness whose ensembles are unknown or lack the output."""
+    for name, entry in config["randomness"].items():
+        for source, ensembles in entry["sources"].items():
+            path = f"randomness/{name}/sources/{source}"
+            for ensemble in ensembles:
+                known = list(config["ensembles"])
+                if ensemble not in known:
+                    nearest = nearest_clause(ensemble, known)
+                    yield f"{path}: there is no {ensemble!r} under ensembles{nearest}"
+                elif entry["output"] not in config["ensembles"][ensemble]["outputs"]:
+                    yield f"{path}: ensemble {ensemble!r} has no output {entry['output']!r}"
 
 
 def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from seqtrust.config import load_schema
 from seqtrust.genome import SplitRegions
 from seqtrust.models.checkpoint import save_replicate
 from seqtrust.models.training_checkpoint import Checkpoint
-from seqtrust.models.training_set import train_replicate
+from seqtrust.models.training_set import bootstrapped, train_replicate
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.targets import Targets, read_targets
 
@@ -29,6 +29,8 @@ SETTINGS = {
     "targets": "t.tsv",
     "splits": "s.bed",
     "training_fraction": 0.5,
+    "bootstrap": False,
+    "fixed_seeds": {},
     "checkpoint_minutes": 10,
     "epochs": 1,
 }
@@ -134,3 +136,25 @@ def test_the_schema_offers_the_settings_of_training(request):
     model, _ = trained(**(defaults | {"epochs": 1, "parameters": SETTINGS["parameters"]}))
     with_defaults, plain = model.record["settings"], trained(training_fraction=1.0)[0].record
     assert with_defaults == plain["settings"]
+
+
+def test_a_bootstrap_draws_training_windows_only():
+    splits = ["train"] * 200 + ["validation", "test", "unused"] * 5
+    rows = bootstrapped(splits, seed=3)
+    assert (rows[200:] == range(200, 215)).all()
+    assert set(rows[:200]) < set(range(200))
+    # a share of (1 - 1/n)^n is left out
+    assert abs(len(set(rows[:200])) / 200 - 0.632) < 0.06
+    assert (bootstrapped(splits, seed=3) == rows).all()
+    assert (bootstrapped(splits, seed=4) != rows).any()
+
+
+def test_replicates_of_a_bootstrap_differ_by_their_windows_alone():
+    fixed = {name: 1 for name in ("initialisation", "order", "dropout", "augmentation")}
+    same = {"bootstrap": True, "epochs": 4, "fixed_seeds": fixed | {"data": 5}}
+    first, second = (trained(**same)[0].module.state_dict() for _ in range(2))
+    assert all(bool((first[name] == second[name]).all()) for name in first)
+    other = trained(**same | {"fixed_seeds": fixed | {"data": 6}})[0]
+    assert other.record["bootstrap"] is True
+    weight = other.module.state_dict()["read_out.weight"]
+    assert bool((weight != first["read_out.weight"]).any())

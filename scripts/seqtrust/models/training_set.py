@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seqtrust.bases import Codes
 from seqtrust.genome import SplitRegions
@@ -15,6 +16,7 @@ from seqtrust.models.split_overlap import split_overlap
 from seqtrust.models.training import train
 from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_data import TRAIN
+from seqtrust.models.training_settings import Seeds
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.targets import Targets
 
@@ -27,6 +29,7 @@ _OWN_ARGUMENTS = (
     "targets",
     "splits",
     "training_fraction",
+    "bootstrap",
     "checkpoint_minutes",
 )
 
@@ -65,11 +68,14 @@ def train_replicate(
     used = thinned(splits, settings["training_fraction"])
     codes = sequences.codes()
     overlap = _reported_overlap(codes, used, [window.name for window in windows], progress)
+    rows = np.arange(len(used))
+    if settings["bootstrap"]:
+        rows = bootstrapped(used, Seeds.derive(seed).with_fixed(settings["fixed_seeds"]).data)
     train(
         model,
-        codes,
-        np.stack([targets.of_window(window, model.facts.crop) for window in windows]),
-        used,
+        codes[rows],
+        np.stack([targets.of_window(windows[row], model.facts.crop) for row in rows]),
+        [used[row] for row in rows],
         seed=seed,
         threads=threads,
         device=device,
@@ -79,6 +85,7 @@ def train_replicate(
     )
     model.record["regions"] = regions.rows()
     model.record["training_fraction"] = settings["training_fraction"]
+    model.record["bootstrap"] = settings["bootstrap"]
     model.record["split_overlap"] = overlap
     return model
 
@@ -91,6 +98,20 @@ def thinned(splits: list[str], fraction: float) -> list[str]:
     return [
         split if split != TRAIN or row in chosen else UNUSED for row, split in enumerate(splits)
     ]
+
+
+def bootstrapped(splits: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """Rows of a bootstrap sample: training windows drawn with replacement, all others as they are.
+
+    Args:
+        splits: of every window.
+        seed: of the draw.
+    """
+    names = np.array(splits)
+    training = np.flatnonzero(names == TRAIN)
+    rows = np.arange(len(names))
+    rows[training] = np.random.default_rng(seed).choice(training, len(training))
+    return rows
 
 
 def _reported_overlap(

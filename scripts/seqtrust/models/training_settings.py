@@ -32,17 +32,19 @@ class Seeds:
         order: order of the windows in each epoch.
         dropout: dropout masks.
         augmentation: reverse complements and shifts.
+        data: the bootstrap sample of training windows, where one is drawn.
     """
 
     initialisation: int
     order: int
     dropout: int
     augmentation: int
+    data: int
 
     @classmethod
     def derive(cls, seed: int) -> "Seeds":
-        """Four independent seeds from one."""
-        children = np.random.SeedSequence(seed).spawn(4)
+        """Independent seeds from one."""
+        children = np.random.SeedSequence(seed).spawn(len(fields(cls)))
         return cls(*(int(child.generate_state(1)[0]) for child in children))
 
     def with_fixed(self, fixed: Mapping[str, int]) -> "Seeds":

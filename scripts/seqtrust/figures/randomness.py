@@ -1,0 +1,77 @@
+"""Disagreement of replicates by source of randomness."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seqtrust.figures.style import SETTINGS, new_figure
+
+_BAR, _POINT = "#0072B2", "#D55E00"
+
+
+def randomness_table(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
+    """The tables of all entries, with their names and labels in the first columns.
+
+    Args:
+        parts: see `seqtrust.uncertainty.randomness.randomness`.
+        labels: label of each entry by name, in the same order.
+    """
+    named = []
+    for (name, label), part in zip(labels.items(), parts, strict=True):
+        named.append(part.assign(entry=name, label=label))
+    table = pd.concat(named, ignore_index=True)
+    return table[["entry", "label", *(c for c in table.columns if c not in ("entry", "label"))]]
+
+
+def randomness_figure(table: pd.DataFrame) -> Figure:
+    """Per entry a panel of standard deviations, and where there are calls one of unanimity.
+
+    Bars and dots have 95 % bootstrap intervals over loci. The number at a bar is the variance
+    over that of the first source.
+
+    Args:
+        table: from `randomness_table`.
+    """
+    entries = list(table["entry"].unique())
+    tallest = table.groupby("entry").size().max()
+    figure = new_figure(6.8, len(entries) * (0.28 * tallest + 0.9))
+    with mpl.rc_context(SETTINGS):
+        rows = figure.subplots(len(entries), 2, squeeze=False)
+        for (left, right), entry in zip(rows, entries, strict=True):
+            mine = table[table["entry"] == entry].iloc[::-1]
+            left.set_title(mine["label"].iloc[0], loc="left")
+            _deviations(left, mine)
+            if mine["unanimous"].notna().any():
+                _unanimity(right, mine)
+            else:
+                right.set_axis_off()
+    return figure
+
+
+def _deviations(axis: Axes, table: pd.DataFrame) -> None:
+    errors = [table["sd"] - table["sd_low"], table["sd_high"] - table["sd"]]
+    axis.barh(table["source"], table["sd"], xerr=errors, color=_BAR, ecolor="#333333", height=0.7)
+    edge = table["sd_high"].max()
+    for place, (_, row) in enumerate(table.iterrows()):
+        axis.text(row["sd_high"] + 0.02 * edge, place, f"{row['share']:.2f}", va="center")
+    axis.set_xlim(0, 1.15 * edge)
+    axis.set_xlabel("sd between replicates, of one unit")
+
+
+def _unanimity(axis: Axes, table: pd.DataFrame) -> None:
+    places = range(len(table))
+    for name, colour, label in (
+        ("unanimous", _BAR, "all replicates say the same sign"),
+        ("accuracy", _POINT, "a replicate's sign is right"),
+    ):
+        errors = [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]
+        axis.errorbar(
+            table[name], places, xerr=errors, fmt="o", markersize=4, color=colour, label=label
+        )
+    axis.set_yticks([])
+    axis.set_xlim(0, 1)
+    axis.set_xlabel("fraction of units")
+    axis.legend(frameon=False, fontsize=6, loc="lower left", bbox_to_anchor=(0, 1.0))

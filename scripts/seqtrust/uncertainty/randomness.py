@@ -1,0 +1,221 @@
+"""Where the disagreement of replicates comes from: variance by source of randomness.
+
+Ensembles that differ in one thing only (first weights, order of the windows, dropout, the
+sample of training windows, the data split, the architecture) are held beside one that differs
+in everything. Sources interact, so their variances need not add up.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtrust.effects import aligned_values
+from seqtrust.errors import InputError
+from seqtrust.predictions import Predictions
+from seqtrust.statistics import locus_bootstrap
+
+Floats = npt.NDArray[np.float64]
+
+BETWEEN_REPLICATES = "between replicates"
+BETWEEN_ENSEMBLES = "between ensembles"
+
+COLUMNS = (
+    "source", "part", "ensembles", "replicates", "units", "loci",
+    "sd", "sd_low", "sd_high", "share", "share_low", "share_high", "relative_sd",
+    "unanimous", "unanimous_low", "unanimous_high",
+    "accuracy", "accuracy_low", "accuracy_high",
+)  # fmt: skip
+
+
+class Units:
+    """What replicates of one or more ensembles say of the same units.
+
+    Attributes:
+        keys: identity of every unit, so that ensembles are compared unit by unit.
+        loci: locus of every unit.
+        truth: sign of the measured effect, 0 where there is none, shape (N,).
+        values: per ensemble effects or predictions, shape (R, N).
+        ties: per ensemble whether a value is no call, shape (R, N).
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[Any],
+        loci: Sequence[str],
+        truth: npt.NDArray[np.int8],
+        values: Sequence[Floats],
+        ties: Sequence[npt.NDArray[np.bool_]],
+    ) -> None:
+        self.keys = list(keys)
+        self.loci = list(loci)
+        self.truth = truth
+        self.values = list(values)
+        self.ties = list(ties)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Units"]) -> "Units":
+        """The same units of several ensembles.
+
+        Raises:
+            InputError: the ensembles speak of different units.
+        """
+        first = parts[0]
+        if any(part.keys != first.keys for part in parts[1:]):
+            raise InputError(
+                "the ensembles of a source have different units: their output needs the same "
+                "tracks and bins, and their predictions the same sequence set"
+            )
+        values = [one for part in parts for one in part.values]
+        ties = [one for part in parts for one in part.ties]
+        return cls(first.keys, first.loci, first.truth, values, ties)
+
+
+def effect_units(effects: pa.Table, contrasts: pa.Table, output: str, track: str | None) -> Units:
+    """Effects of one ensemble within the reach of the output.
+
+    Args:
+        effects: the effects table.
+        contrasts: the contrasts of the set; the sign of `truth_effect` is the truth.
+        output: output of the ensemble.
+        track: one of its tracks, or None for all.
+
+    Raises:
+        InputError: there is no such effect.
+    """
+    mine = effects.filter(pc.equal(effects["output"], output))
+    if track is not None:
+        mine = mine.filter(pc.equal(mine["track"], track))
+    mine = mine.filter(pc.invert(mine["out_of_reach"]))
+    if mine.num_rows == 0:
+        raise InputError(
+            f"there is no effect of output {output!r} and track {track!r} within reach"
+        )
+    about = {row["contrast_id"]: row for row in contrasts.to_pylist()}
+    ids = mine["contrast_id"].to_pylist()
+    keys = zip(ids, mine["track"].to_pylist(), mine["bin"].to_pylist(), strict=True)
+    truth = np.sign([about[key]["truth_effect"] or 0.0 for key in ids]).astype(np.int8)
+    values = np.array(mine["effect"].to_pylist(), dtype=np.float64).T
+    ties = np.array(mine["tie"].to_pylist(), dtype=bool).T
+    return Units(list(keys), [about[key]["locus"] for key in ids], truth, [values], [ties])
+
+
+def prediction_units(
+    replicates: Mapping[str, Predictions], ids: Sequence[str], output: str, track: str | None
+) -> Units:
+    """log2(1 + prediction) of every sequence, track and bin of one ensemble; no calls.
+
+    Args:
+        replicates: predictions per replicate.
+        ids: sequences, in their order.
+        output: output of the ensemble.
+        track: one of its tracks, or None for all.
+
+    Raises:
+        InputError: there is no such track, or a prediction is not above -1.
+    """
+    spec = next(iter(replicates.values())).output(output)
+    names = list(spec.track_names)
+    if track is not None and track not in names:
+        raise InputError(f"output {output!r} has no track {track!r}; it has: {', '.join(names)}")
+    chosen = [place for place, name in enumerate(names) if track in (None, name)]
+    rows = []
+    for predictions in replicates.values():
+        values = aligned_values(predictions, spec, ids)[:, chosen].astype(np.float64)
+        if (values <= -1).any():
+            raise InputError(
+                f"output {output!r} has predictions of -1 or below, which have no log2(1 + p): "
+                "compare effects instead"
+            )
+        rows.append(np.log2(1 + values).reshape(-1))
+    shape = len(ids), len(chosen), spec.shape[1]
+    sequence, place, number = np.indices(shape).reshape(3, -1)
+    keys = list(zip(sequence.tolist(), place.tolist(), number.tolist(), strict=True))
+    stacked = np.stack(rows)
+    nothing = np.zeros(stacked.shape, dtype=bool)
+    loci = [ids[row] for row in sequence]
+    return Units(keys, loci, np.zeros(len(keys), dtype=np.int8), [stacked], [nothing])
+
+
+def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[str]], seed: int,
+               signs: bool) -> pd.DataFrame:  # fmt: skip
+    """Standard deviation between replicates per source of randomness.
+
+    A source with one ensemble is the variance between its replicates (ddof 1), averaged over
+    units; one with several is the variance between ensembles: that of their means, less what the
+    variance between replicates puts into these. `share` is the variance over that of the first
+    source. Intervals resample loci, the same ones for all sources.
+
+    Args:
+        sources: units per source, the first of which differs in everything.
+        ensembles: names of the ensembles per source.
+        seed: of the bootstrap.
+        signs: values are effects, whose signs are calls.
+
+    Returns:
+        One row per source with `COLUMNS`.
+
+    Raises:
+        InputError: sources speak of different units, or a source has no two replicates.
+    """
+    every = list(sources.values())
+    Units.joined(every)
+    loci = every[0].loci
+    parts = [_variance(name, units) for name, units in sources.items()]
+    calls = [_called(units, signs) for units in every]
+    ones = np.ones(len(loci))
+    sums = np.stack([ones, *parts, *(column for three in calls for column in three)], axis=1)
+    count = len(parts)
+
+    def statistic(totals: Floats) -> Floats:
+        variances = np.maximum(totals[..., 1 : 1 + count] / totals[..., :1], 0)
+        rest = totals[..., 1 + count :].reshape(*totals.shape[:-1], count, 4)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = variances / variances[..., :1]
+            unanimous = rest[..., 0] / rest[..., 1]
+            accuracy = rest[..., 2] / rest[..., 3]
+        return np.concatenate([np.sqrt(variances), share, unanimous, accuracy], axis=-1)
+
+    found = statistic(sums.sum(axis=0)).reshape(4, count)
+    low, high = (ends.reshape(4, count) for ends in locus_bootstrap(sums, loci, statistic, seed))
+    means = np.mean([values.mean(axis=0) for values in every[0].values], axis=0)
+    rows = []
+    for place, (name, units) in enumerate(sources.items()):
+        four = [(found[i, place], low[i, place], high[i, place]) for i in range(4)]
+        several = len(units.values) > 1
+        rows.append(
+            (name, BETWEEN_ENSEMBLES if several else BETWEEN_REPLICATES,
+             " ".join(ensembles[name]), sum(len(values) for values in units.values), len(loci),
+             len(set(loci)), *four[0], *four[1], four[0][0] / means.std(), *four[2], *four[3])
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _variance(name: str, units: Units) -> Floats:
+    """The variance of a source for every unit, shape (N,); unbiased, so it may be negative."""
+    if any(len(values) < 2 for values in units.values):
+        raise InputError(f"source {name!r}: an ensemble of one replicate has no variance")
+    within = [values.var(axis=0, ddof=1) for values in units.values]
+    if len(within) == 1:
+        return within[0]
+    means = np.stack([values.mean(axis=0) for values in units.values])
+    noise = [part / len(values) for part, values in zip(within, units.values, strict=True)]
+    return means.var(axis=0, ddof=1) - np.mean(noise, axis=0)
+
+
+def _called(units: Units, signs: bool) -> tuple[Floats, Floats, Floats, Floats]:
+    """Per unit: unanimous, 1, right calls, calls with a truth; of all replicates of a source."""
+    nothing = np.zeros(len(units.loci))
+    if not signs:
+        return nothing, nothing, nothing, nothing
+    values, ties = np.concatenate(units.values), np.concatenate(units.ties)
+    calls = np.where(ties, 0, np.sign(values))
+    decided = (calls != 0).any(axis=0)
+    unanimous = (calls == calls[0]).all(axis=0) & decided
+    known = decided & (units.truth != 0)
+    right = (calls == units.truth).sum(axis=0) * known
+    return unanimous * 1.0, decided * 1.0, right * 1.0, known * float(len(calls))
