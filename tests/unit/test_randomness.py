@@ -70,8 +70,8 @@ def test_calls_are_counted_without_ties():
     ties = [np.array([[0, 0, 0, 0, 1], [0, 0, 0, 1, 1]], dtype=bool)]
     truth = np.array([1, 1, 1, 0, 1], dtype=np.int8)
     found = table({"a": units(values, truth, ties)}).loc["a"]
-    # of the four decided units the first two are unanimous; calls with a truth: 6, of which 3 right
-    assert found["unanimous"] == pytest.approx(0.5)
+    # of the four decided units the pair agrees on two; calls with a truth: 6, of which 3 right
+    assert found["agreement"] == pytest.approx(0.5)
     assert found["accuracy"] == pytest.approx(3 / 6)
 
 
@@ -119,7 +119,7 @@ def test_predictions_are_compared_on_the_log_scale():
     with pytest.raises(InputError, match="-1 or below"):
         prediction_units({"r1": predictions([[[-1, 3], [0, 7]]])}, ["s0"], "o", None)
     rows = table({"a": units([found.values[0] + [[0.0], [1.0]]])}, signs=False)
-    assert np.isnan(rows.loc["a", "unanimous"])
+    assert np.isnan(rows.loc["a", "agreement"])
 
 
 def test_sources_of_different_units_and_single_replicates_are_refused():
@@ -127,3 +127,10 @@ def test_sources_of_different_units_and_single_replicates_are_refused():
         table({"a": units([np.ones((2, 4))]), "b": units([np.ones((2, 6))])})
     with pytest.raises(InputError, match="source 'a': an ensemble of one replicate"):
         table({"a": units([np.ones((1, 4))])})
+
+
+def test_agreement_is_that_of_pairs():
+    values = np.array([[1.0, 1, 1], [1, 1, -1], [1, -1, -1], [1, -1, 1]])
+    rows = table({"a": units([values[:2], values[2:]])})
+    # of six pairs agree 6 of (+,+,+,+), 2 of (+,+,-,-) and 2 of (+,-,-,+)
+    assert rows.loc["a", "agreement"] == pytest.approx(10 / 18)

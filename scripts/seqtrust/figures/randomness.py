@@ -27,7 +27,7 @@ def randomness_table(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -
 
 
 def randomness_figure(table: pd.DataFrame) -> Figure:
-    """Per entry a panel of standard deviations, and where there are calls one of unanimity.
+    """Per entry a panel of standard deviations, and where there are calls one of agreement.
 
     Bars and dots have 95 % bootstrap intervals over loci. The number at a bar is the variance
     over that of the first source.
@@ -44,8 +44,9 @@ def randomness_figure(table: pd.DataFrame) -> Figure:
             mine = table[table["entry"] == entry].iloc[::-1]
             left.set_title(mine["label"].iloc[0], loc="left")
             _deviations(left, mine)
-            if mine["unanimous"].notna().any():
-                _unanimity(right, mine)
+            if mine["agreement"].notna().any():
+                _agreement(right, mine)
+                right.set_ylim(left.get_ylim())
             else:
                 right.set_axis_off()
     return figure
@@ -61,10 +62,10 @@ def _deviations(axis: Axes, table: pd.DataFrame) -> None:
     axis.set_xlabel("sd between replicates, of one unit")
 
 
-def _unanimity(axis: Axes, table: pd.DataFrame) -> None:
+def _agreement(axis: Axes, table: pd.DataFrame) -> None:
     places = range(len(table))
     for name, colour, label in (
-        ("unanimous", _BAR, "all replicates say the same sign"),
+        ("agreement", _BAR, "two replicates say the same sign"),
         ("accuracy", _POINT, "a replicate's sign is right"),
     ):
         errors = [table[name] - table[f"{name}_low"], table[f"{name}_high"] - table[name]]

@@ -27,7 +27,7 @@ BETWEEN_ENSEMBLES = "between ensembles"
 COLUMNS = (
     "source", "part", "ensembles", "replicates", "units", "loci",
     "sd", "sd_low", "sd_high", "share", "share_low", "share_high", "relative_sd",
-    "unanimous", "unanimous_low", "unanimous_high",
+    "agreement", "agreement_low", "agreement_high",
     "accuracy", "accuracy_low", "accuracy_high",
 )  # fmt: skip
 
@@ -148,7 +148,8 @@ def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[st
     A source with one ensemble is the variance between its replicates (ddof 1), averaged over
     units; one with several is the variance between ensembles: that of their means, less what the
     variance between replicates puts into these. `share` is the variance over that of the first
-    source. Intervals resample loci, the same ones for all sources.
+    source. Pairs of replicates that agree, unlike unanimity, do not depend on how many there are.
+    Intervals resample loci, the same ones for all sources.
 
     Args:
         sources: units per source, the first of which differs in everything.
@@ -176,9 +177,9 @@ def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[st
         rest = totals[..., 1 + count :].reshape(*totals.shape[:-1], count, 4)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = variances / variances[..., :1]
-            unanimous = rest[..., 0] / rest[..., 1]
+            agreement = rest[..., 0] / rest[..., 1]
             accuracy = rest[..., 2] / rest[..., 3]
-        return np.concatenate([np.sqrt(variances), share, unanimous, accuracy], axis=-1)
+        return np.concatenate([np.sqrt(variances), share, agreement, accuracy], axis=-1)
 
     found = statistic(sums.sum(axis=0)).reshape(4, count)
     low, high = (ends.reshape(4, count) for ends in locus_bootstrap(sums, loci, statistic, seed))
@@ -208,14 +209,16 @@ def _variance(name: str, units: Units) -> Floats:
 
 
 def _called(units: Units, signs: bool) -> tuple[Floats, Floats, Floats, Floats]:
-    """Per unit: unanimous, 1, right calls, calls with a truth; of all replicates of a source."""
+    """Per unit: pairs that agree, pairs, right calls, calls with a truth; of all replicates."""
     nothing = np.zeros(len(units.loci))
     if not signs:
         return nothing, nothing, nothing, nothing
     values, ties = np.concatenate(units.values), np.concatenate(units.ties)
     calls = np.where(ties, 0, np.sign(values))
     decided = (calls != 0).any(axis=0)
-    unanimous = (calls == calls[0]).all(axis=0) & decided
+    votes = [(calls == call).sum(axis=0) for call in (-1, 0, 1)]
+    agreeing = np.sum([count * (count - 1) / 2 for count in votes], axis=0) * decided
+    pairs = decided * (len(calls) * (len(calls) - 1) / 2)
     known = decided & (units.truth != 0)
     right = (calls == units.truth).sum(axis=0) * known
-    return unanimous * 1.0, decided * 1.0, right * 1.0, known * float(len(calls))
+    return agreeing, pairs, right * 1.0, known * float(len(calls))
