@@ -86,3 +86,60 @@ rule figure_risk_coverage:
         code=code_digest("figure_risk_coverage"),
     script:
         "../scripts/figure_risk_coverage.py"
+
+
+rule sign_calibration:
+    input:
+        unpack(sign_calibration_inputs),
+    output:
+        "<results>/sign_calibration/{sign_calibration}.parquet",
+    log:
+        "<results>/logs/sign_calibration/{sign_calibration}.log",
+    benchmark:
+        "<results>/benchmarks/sign_calibration/{sign_calibration}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(1000 + 20 * input.size_mb) * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        settings=lookup("sign_calibration/{sign_calibration}", within=config),
+        seed=config["seed"],
+        code=code_digest("sign_calibration"),
+    script:
+        "../scripts/sign_calibration.py"
+
+
+rule figure_sign_calibration:
+    input:
+        expand(
+            "<results>/sign_calibration/{sign_calibration}.parquet",
+            sign_calibration=SIGN_CALIBRATIONS,
+        ),
+    output:
+        report(
+            "<results>/figures/sign_calibration.png",
+            caption="captions/sign_calibration.rst",
+            category="Calibration",
+            labels={"figure": "Signs", "format": "PNG"},
+        ),
+        report(
+            "<results>/figures/sign_calibration.pdf",
+            caption="captions/sign_calibration.rst",
+            category="Calibration",
+            labels={"figure": "Signs", "format": "PDF"},
+        ),
+        "<results>/figures/sign_calibration.tsv",
+    log:
+        "<results>/logs/figure_sign_calibration.log",
+    benchmark:
+        "<results>/benchmarks/figure_sign_calibration.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        sign_calibrations=SIGN_CALIBRATIONS,
+        toy=config["toy"],
+        code=code_digest("figure_sign_calibration"),
+    script:
+        "../scripts/figure_sign_calibration.py"

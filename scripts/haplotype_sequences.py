@@ -2,7 +2,7 @@
 
 from seqtrust.contrasts import CONTRASTS
 from seqtrust.genome import Genome
-from seqtrust.genotypes import GenotypeFile
+from seqtrust.genotype_files import open_genotypes
 from seqtrust.logs import log_to
 from seqtrust.sequence_set import write_sequence_set
 from seqtrust.sources.haplotype_rules import HaplotypeRules
@@ -25,7 +25,7 @@ with log_to(snakemake.log[0]) as log:
     chosen = settings["source"]["haplotypes"]
     files, outputs = snakemake.input, snakemake.output
     genome = Genome(files.fasta, settings["assembly"], snakemake.params.build)
-    genotypes = GenotypeFile(files.variants, files.index, files.get("samples"))
+    genotypes = open_genotypes(files.variants, files.index, files.get("samples"))
     ((kind, choice),) = chosen["windows"].items()
     windows = named_windows(genome, kind, choice, str(files.windows), settings["length"])
     rules = HaplotypeRules(

@@ -110,7 +110,8 @@ class GenotypeFile:
 
     Attributes:
         path: the VCF or BCF.
-        names: names of the chosen samples, in the order of the file.
+        known: names of all samples, in the order of the file.
+        names: names of the chosen samples, in that order.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class GenotypeFile:
         self._file = (
             _BcfLines(path, index) if self.path.suffix == ".bcf" else _VcfLines(path, index)
         )
-        known = _checked_header(self._file.samples, str(path))
+        self.known = known = _checked_header(self._file.samples, str(path))
         self._of_file = len(known)
         chosen = _chosen(known, samples, str(path))
         self.names = [known[number] for number in chosen]
@@ -142,6 +143,11 @@ class GenotypeFile:
         self._columns = None if len(chosen) == len(known) else np.array(chosen, dtype=np.int64)
         self._numbers = chosen
         self._held: tuple[str, int, int, Calls] | None = None
+
+    @property
+    def contigs(self) -> list[str]:
+        """Contigs with records."""
+        return list(self._file.contigs)
 
     def contig(self, name: str) -> str:
         """The spelling of a contig in this file.
@@ -263,7 +269,8 @@ class _BcfLines:
                 f"{path} cannot be opened with the index {index} ({error}); if its header names "
                 "a sample twice, rename it with: bcftools reheader"
             ) from error
-        self.contigs = [str(name) for name in self._file.header.contigs]
+        named = [str(name) for name in self._file.header.contigs]
+        self.contigs = [name for name in named if next(self._file.fetch(name), None) is not None]
         self.samples = list(self._file.header.samples)
 
     def lines(self, contig: str, start: int, end: int) -> Iterator[str]:

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqtrust.calibration.assessment import METHODS, SCHEMA, assess
+from seqtrust.calibration.assessment import SCHEMA, assess
 from seqtrust.calibration.ensembles import (
     WindowGroups,
     block_groups,
     calibration_data,
     table_groups,
 )
+from seqtrust.calibration.methods import METHODS
 from seqtrust.errors import InputError
 from seqtrust.figures.calibration import (
     calibration_figure,

@@ -129,5 +129,18 @@ def test_scores_that_are_no_probabilities_and_empty_bins_are_refused():
             statistic(bad)
     with pytest.raises(InputError, match="3 rows for 10 bins leave bins empty"):
         calibration_error(Labelled(**BASE))
-    with pytest.raises(InputError, match="bins of equal size take rows of equal weight"):
-        reliability(Labelled(**BASE, weights=np.ones(3)))
+
+
+@given(st.integers(0, 1000), st.integers(2, 12))
+@settings(max_examples=30, deadline=None)
+def test_whole_weights_are_repeated_rows(seed, bins):
+    p, labels, groups, _ = draw(31, 2, seed, missing=0.1, decimals=1)
+    weights = np.random.default_rng(seed).integers(1, 5, 31).astype(float)
+    rows = np.repeat(np.arange(31), weights.astype(int))
+    weighted = Labelled(p, labels, groups, weights)
+    many = Labelled(p[rows], labels[rows], groups[rows])
+    np.testing.assert_allclose(
+        calibration_error(weighted, bins), calibration_error(many, bins), atol=1e-12
+    )
+    for first, second in zip(reliability(weighted, bins), reliability(many, bins), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-12)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqtrust.calibration.assessment import METHODS
+from seqtrust.calibration.methods import METHODS
+from seqtrust.calibration.sign_fits import METHODS as SIGN_METHODS
 from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
 
@@ -46,3 +47,19 @@ def test_all_methods_are_the_default_and_the_schema_knows_no_other():
 def test_faults_of_a_calibration_are_named(key, value, message):
     with pytest.raises(InputError, match=message):
         checked_config(changed(key, value), SCHEMA)
+
+
+def test_sign_calibration_has_its_defaults_and_reads_verdicts_of_signs_only():
+    filled = checked_config(TOY, SCHEMA)["sign_calibration"]["eqtl"]
+    assert filled["methods"] == list(SIGN_METHODS)
+    assert (filled["fit"], filled["folds"]) == ("folds", 5)
+    properties = SCHEMA["$defs"]["sign_calibration"]["properties"]
+    assert properties["fit"]["default"] == "validation"
+    config = copy.deepcopy(TOY)
+    for verdict, message in (
+        ("peaks", "sign_calibration/eqtl/verdict: 'peaks' calls peaks, which have no sign"),
+        ("eqtk", "sign_calibration/eqtl/verdict: there is no 'eqtk' under verdicts; did you mean"),
+    ):
+        config["sign_calibration"]["eqtl"]["verdict"] = verdict
+        with pytest.raises(InputError, match=message):
+            checked_config(config, SCHEMA)

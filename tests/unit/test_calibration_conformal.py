@@ -207,20 +207,45 @@ def test_a_category_without_calibration_rows_is_refused():
         fit.intervals(draw("e", 1, 2), [0.5], np.array(["high"]))
 
 
-def test_zero_sds_weights_and_own_groups_are_refused():
+def test_zero_sds_and_own_groups_are_refused():
     calibration = draw("c", 20, 1)
     flat = calibration.with_sd(np.zeros((20, 2)))
     with pytest.raises(InputError, match=r"normalised conformal .* or use split conformal"):
         ConformalIntervals.fit(flat, normalised=True)
     assert np.isfinite(ConformalIntervals.fit(flat).intervals(draw("e", 2, 2), [0.5])).all()
-    weighted = Forecasts(
-        calibration.mean, calibration.sd, calibration.observed, calibration.groups, np.ones(20)
-    )
     for fit in (ConformalIntervals.fit, ConformalQuantiles.fit):
-        with pytest.raises(InputError, match="takes rows of equal weight"):
-            fit(weighted)
         with pytest.raises(InputError, match="20 groups are in the calibration data"):
             fit(calibration).intervals(calibration)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_weights_are_repeated_rows(kind, seed):
+    calibration, evaluation = draw("c", 30, seed, missing=0.1), draw("e", 3, seed + 50)
+    weights = np.random.default_rng(seed).integers(1, 5, 30).astype(float)
+    parts = calibration.mean, calibration.sd, calibration.observed, calibration.groups
+    weighted = Forecasts(*parts, weights)
+    many = calibration.rows(np.repeat(np.arange(30), weights.astype(int)))
+    levels = [*LEVELS, 0.999]
+    for first, second in zip(
+        KINDS[kind](weighted).intervals(evaluation, levels),
+        KINDS[kind](many).intervals(evaluation, levels),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_categories_may_differ_by_track():
+    calibration, evaluation = draw("c", 60, 1), draw("e", 9, 2)
+    rng = np.random.default_rng(3)
+    known, new = rng.choice(["x", "y"], (60, 2)), rng.choice(["x", "y"], (9, 2))
+    found = ConformalIntervals.fit(calibration, categories=known).intervals(evaluation, [0.8], new)
+    for track in range(2):
+        one = np.array([track])
+        fit = ConformalIntervals.fit(calibration.tracks(one), categories=known[:, track])
+        expected = fit.intervals(evaluation.tracks(one), [0.8], new[:, track])
+        for end, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(end[:, :, track], other[:, :, 0])
 
 
 def signs(name, rows, seed, tracks=1):
@@ -258,10 +283,16 @@ def test_sets_by_hand():
     assert fit.sets(half, 0.1).ravel().tolist() == [1, 0]
 
 
-def test_sets_refuse_their_own_groups_and_weights():
+def test_sets_refuse_their_own_groups_and_take_weights_as_copies():
     calibration = signs("c", 10, 1)
     with pytest.raises(InputError, match="10 groups are in the calibration data"):
         SignSets.fit(calibration).sets(calibration, 0.9)
-    weighted = Labelled(calibration.scores, calibration.labels, calibration.groups, np.ones(10))
-    with pytest.raises(InputError, match="conformal sets take rows of equal weight"):
-        SignSets.fit(weighted)
+    weights = np.arange(1.0, 11)
+    weighted = Labelled(calibration.scores, calibration.labels, calibration.groups, weights)
+    rows = np.repeat(np.arange(10), weights.astype(int))
+    many = Labelled(calibration.scores[rows], calibration.labels[rows], calibration.groups[rows])
+    new = signs("e", 40, 2)
+    for level in (0.5, 0.8, 0.9):
+        np.testing.assert_array_equal(
+            SignSets.fit(weighted).sets(new, level), SignSets.fit(many).sets(new, level)
+        )

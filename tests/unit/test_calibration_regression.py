@@ -5,12 +5,11 @@ import pytest
 import scoringrules
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from scipy.special import ndtr, ndtri
 from scipy.stats import spearmanr
 from uncertainty_toolbox import metrics_calibration, metrics_scoring_rule
 
-from seqtrust.calibration.forecasts import Forecasts, tie_means
+from seqtrust.calibration.forecasts import Forecasts
 from seqtrust.calibration.regression import (
     LEVELS,
     RunningMeans,
@@ -20,7 +19,6 @@ from seqtrust.calibration.regression import (
     ence_null,
     gaussian_components,
     gaussian_intervals,
-    group_sums,
     interval_components,
     interval_score,
     means_of,
@@ -29,7 +27,9 @@ from seqtrust.calibration.regression import (
     quantile_curve,
     rank_correlation,
     statistics,
+    variance_components,
 )
+from seqtrust.calibration.resampling import GroupSums
 from seqtrust.errors import InputError
 
 
@@ -143,8 +143,15 @@ def test_rows_may_arrive_in_parts(sizes):
         running.add(gaussian_components(part), part.row_weights)
         start += size
     expected = means_of(gaussian_components(whole), whole.row_weights)
-    for key, value in running.result().items():
-        np.testing.assert_allclose(value, expected[key], atol=1e-12, err_msg=str(key))
+    merged = RunningMeans()
+    for start in range(0, len(whole.mean), 7):
+        part = whole.rows(np.arange(start, min(start + 7, len(whole.mean))))
+        one = RunningMeans()
+        one.add(gaussian_components(part), part.row_weights)
+        merged.merge(one)
+    for found in (running, merged):
+        for key, value in found.result().items():
+            np.testing.assert_allclose(value, expected[key], atol=1e-12, err_msg=str(key))
 
 
 def test_a_track_without_an_observation_has_no_statistic():
@@ -158,12 +165,22 @@ def test_a_track_without_an_observation_has_no_statistic():
 def test_group_sums_add_up_to_the_means():
     given_ = forecasts(100, 2, seed=6, missing=0.2, weighted=True)
     components = gaussian_components(given_)
-    sums, names = group_sums(components, given_.row_weights, given_.groups)
+    first, second = GroupSums(), GroupSums()
+    for sums, rows in ((first, np.arange(30)), (second, np.arange(50, 100)),
+                       (first, np.arange(30, 50))):  # fmt: skip
+        part = given_.rows(rows)
+        sums.add(gaussian_components(part), part.row_weights, part.groups)
+    first.merge(second)
+    names, means, weights = first.result()
     assert names.tolist() == sorted(set(given_.groups.tolist()))
-    total = sums.sum(axis=0)
+    for place, name in enumerate(names):
+        mine = given_.rows(given_.groups == name)
+        expected = means_of(gaussian_components(mine), mine.row_weights)
+        for key, values in expected.items():
+            np.testing.assert_allclose(means[key][place], values, err_msg=str(key))
     expected = means_of(components, given_.row_weights)
-    for place, key in enumerate(components):
-        np.testing.assert_allclose(total[:, 1 + place] / total[:, 0], expected[key])
+    for key, found in means_of(means, weights).items():
+        np.testing.assert_allclose(found, expected[key])
 
 
 @given(st.floats(0.01, 100), st.integers(0, 5))
@@ -289,19 +306,6 @@ def test_the_area_of_one_crossing():
     assert miscalibration_area(nominal, observed)[0] == pytest.approx(4 * 0.25 * 0.25 / 2)
 
 
-FLOATS = arrays(np.float64, (12, 2), elements=st.integers(-3, 3).map(float))
-
-
-@given(FLOATS, FLOATS)
-def test_ties_are_averaged_as_in_a_loop(values, keys):
-    keys = np.sort(keys, axis=0)
-    found = tie_means(values, keys)
-    for row in range(12):
-        for track in range(2):
-            same = keys[:, track] == keys[row, track]
-            assert found[row, track] == pytest.approx(values[same, track].mean())
-
-
 BASE = {
     "mean": np.zeros((3, 1)),
     "sd": np.ones((3, 1)),
@@ -328,8 +332,69 @@ def test_bad_forecasts_are_refused(change, message):
         Forecasts(**(BASE | change))
 
 
-def test_what_has_no_weighted_form_and_what_leaves_bins_empty_is_refused():
-    with pytest.raises(InputError, match="ENCE takes rows of equal weight"):
-        ence(forecasts(30, 1, weighted=True))
-    with pytest.raises(InputError, match="5 observations for 10 bins leave bins empty"):
-        ence(forecasts(5, 1))
+def test_bins_without_rows_are_refused():
+    for statistic in (ence, lambda given_: ence_null(given_, 1)):
+        with pytest.raises(InputError, match="5 observations for 10 bins leave bins empty"):
+            statistic(forecasts(5, 1))
+
+
+def repeated(given_):
+    """Every row as often as its weight says, without weights."""
+    rows = np.repeat(np.arange(len(given_.mean)), given_.weights.astype(int))
+    part = given_.rows(rows)
+    return Forecasts(part.mean, part.sd, part.observed, part.groups)
+
+
+@given(st.integers(0, 1000), st.booleans(), st.integers(2, 11))
+@settings(max_examples=40, deadline=None)
+def test_whole_weights_are_repeated_rows(seed, tied, bins):
+    """Of ENCE and rank correlation, also where sds are tied and rows lie across bins."""
+    rng = np.random.default_rng(seed)
+    base = forecasts(37, 2, seed=seed, missing=0.1)
+    sd = np.round(base.sd, 1) + 0.1 if tied else base.sd
+    weights = rng.integers(1, 5, 37).astype(float)
+    given_ = Forecasts(base.mean, sd, base.observed, base.groups, weights)
+    np.testing.assert_allclose(ence(given_, bins), ence(repeated(given_), bins), atol=1e-12)
+    np.testing.assert_allclose(
+        rank_correlation(given_), rank_correlation(repeated(given_)), atol=1e-12
+    )
+
+
+def test_weights_of_one_change_nothing_and_parts_of_rows_are_shared_by_bins():
+    base = forecasts(103, 2, missing=0.1)
+    ones = Forecasts(base.mean, base.sd, base.observed, base.groups, np.ones(103))
+    np.testing.assert_array_equal(ence(ones), ence(base))
+    np.testing.assert_array_equal(ence_null(ones, 1), ence_null(base, 1))
+    # two rows of weight 3/2 in three bins of one: the middle one holds half of each
+    two = Forecasts(
+        np.zeros((2, 1)), np.array([[1.0], [2.0]]), np.array([[2.0], [2.0]]), np.array(["a", "b"]),
+        np.full(2, 1.5),
+    )  # fmt: skip
+    stated = [1, 2.5**0.5, 2]
+    assert ence(two, 3)[0] == pytest.approx(np.mean([abs(s - 2) / s for s in stated]))
+
+
+def test_the_null_of_ence_is_that_of_a_loop_over_draws():
+    given_ = forecasts(61, 1, seed=4, missing=0.2)
+    rounded = given_.with_sd(np.round(given_.sd, 1) + 0.1)
+    for one in (given_, rounded):
+        sd = one.sd[one.measured[:, 0]]
+        squares = np.random.default_rng(9).standard_normal((50, 61)) ** 2
+        values = []
+        order = np.argsort(sd[:, 0], kind="stable")
+        for drawn in squares:
+            # draws are dealt in the order of the sd
+            observed = np.empty((len(sd), 1))
+            observed[order, 0] = np.sqrt(drawn[: len(sd)]) * sd[order, 0]
+            made = Forecasts(np.zeros_like(sd), sd, observed, np.arange(len(sd)).astype(str))
+            values.append(ence(made)[0])
+        mean, high = ence_null(one, 9, rounds=50)
+        assert mean[0] == pytest.approx(np.mean(values))
+        assert high[0] == pytest.approx(np.quantile(values, 0.975))
+
+
+def test_parts_of_the_variance_are_means():
+    between, within = np.full((4, 1), 2.0), np.arange(4.0)[:, None]
+    found = statistics(means_of(variance_components(between, within), np.ones((4, 1))))
+    assert found["between_variance", None][0] == 2
+    assert found["within_variance", None][0] == 1.5

@@ -87,17 +87,19 @@ def test_equal_losses_have_no_order_to_be_measured():
 
 def test_risk_at_coverages_keeps_ceil_of_cn_rows():
     losses = np.array([[1.0], [2], [3], [4], [np.nan]])
-    curve = risk_coverage(losses, np.array([[1.0], [2], [3], [4], [0]]))
+    uncertainty = np.array([[1.0], [2], [3], [4], [0]])
     # of four measured rows: 1, 1, 2, 3 and all
-    found = risk_at(curve, [0.1, 0.25, 0.5, 0.51, 1.0]).ravel()
+    found = risk_at(losses, uncertainty, [0.1, 0.25, 0.5, 0.51, 1.0]).ravel()
     assert found.tolist() == [1, 1, 1.5, 2, 2.5]
-    assert np.isnan(curve[4, 0])
+    assert np.isnan(risk_coverage(losses, uncertainty)[4, 0])
 
 
 def test_ten_percent_of_a_thousand_is_a_hundred():
     """Also where .07 x 1000 is not whole in floating point."""
-    curve = np.arange(1000.0)[:, None]
-    assert risk_at(curve, [0.07, 0.1, 0.9]).ravel().tolist() == [69, 99, 899]
+    rows = np.arange(1000.0)[:, None]
+    # losses whose mean over the first k rows is k - 1
+    found = risk_at(2 * rows, rows, [0.07, 0.1, 0.9]).ravel()
+    assert found == pytest.approx([69, 99, 899])
 
 
 def test_thresholds_keep_on_other_data_what_lies_below_them():
@@ -151,7 +153,7 @@ def test_what_cannot_be_ordered_is_refused():
         areas(losses, np.ones_like(losses))
     for wrong in (0.0, 1.1):
         with pytest.raises(InputError, match="must lie above 0 and at most at 1"):
-            risk_at(np.ones((4, 1)), [wrong])
+            risk_at(np.ones((4, 1)), np.ones((4, 1)), [wrong])
 
 
 def test_thresholds_refuse_the_groups_that_they_were_fixed_on():
@@ -159,3 +161,54 @@ def test_thresholds_refuse_the_groups_that_they_were_fixed_on():
     fixed = fix_thresholds(uncertainty, ["a", "b", "c"])
     with pytest.raises(InputError, match="1 groups are in the calibration data"):
         fixed.reached(losses, uncertainty, ["c", "x", "y"])
+
+
+@given(st.integers(0, 1000), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_whole_weights_are_repeated_rows(seed, tied):
+    rng = np.random.default_rng(seed)
+    losses, uncertainty = sample(23, seed=seed, missing=0.1)
+    if tied:
+        uncertainty = np.round(uncertainty, 1)
+    weights = rng.integers(1, 5, 23).astype(float)
+    rows = np.repeat(np.arange(23), weights.astype(int))
+    many = losses[rows], uncertainty[rows]
+    weighted, plain = areas(losses, uncertainty, weights), areas(*many)
+    for name in ("aurc", "excess", "normalised", "augrc"):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(plain, name), atol=1e-12)
+    np.testing.assert_allclose(
+        risk_at(losses, uncertainty, weights=weights), risk_at(*many), atol=1e-12
+    )
+    groups, others = [f"v{i}" for i in range(23)], np.array([f"e{i}" for i in range(23)])
+    fixed = fix_thresholds(uncertainty, groups, weights=weights)
+    same = fix_thresholds(many[1], [groups[row] for row in rows])
+    np.testing.assert_array_equal(fixed.values, same.values)
+    for found, expected in zip(
+        fixed.reached(losses, uncertainty, others, weights),
+        fixed.reached(*many, others[rows]),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected)
+    # after every row stands what the copies of the rows so far make
+    for track in range(2):
+        known = ~np.isnan(losses[:, track])
+        order = np.argsort(uncertainty[known, track], kind="stable")
+        ends = weights[known][order].cumsum().astype(int) - 1
+        curve = risk_coverage(losses, uncertainty, weights)[: len(ends), track]
+        np.testing.assert_allclose(curve, risk_coverage(*many)[ends, track], atol=1e-12)
+
+
+def test_areas_of_fractional_weights_lie_between_those_of_whole_ones():
+    """The closed form in digamma passes through the sums over places."""
+    losses, uncertainty = sample(40, 1)
+    found = [areas(losses, uncertainty, np.full(40, weight)) for weight in (1.0, 1.5, 2.0)]
+    for name in ("aurc", "augrc"):
+        values = [getattr(part, name)[0] for part in found]
+        assert min(values[0], values[2]) < values[1] < max(values[0], values[2])
+
+
+def test_bad_weights_are_refused():
+    losses, uncertainty = sample(5)
+    for weights in (np.ones(4), np.array([1, 1, 0, 1, 1])):
+        with pytest.raises(InputError, match="give one positive finite weight per row"):
+            areas(losses, uncertainty, weights)

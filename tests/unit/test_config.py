@@ -247,3 +247,15 @@ def test_a_value_of_no_allowed_kind_says_what_is_expected():
 def test_masks_need_a_replicate_with_dropout(settings, fault):
     config = changed(**{"ensembles/mc/model/dropout": {"masks": 2} | settings})
     assert faults(config) == [fault]
+
+
+def test_variants_of_several_files_need_sets_of_their_own():
+    config = changed(**{"variant_files/people/path": ["a.vcf", "b.vcf"]})
+    assert checked_config(config, SCHEMA)["variant_files"]["people"]["path"] == ["a.vcf", "b.vcf"]
+    config["sequence_sets"]["eqtl"]["source"]["variants"]["of"] = {
+        "vcf": {"variant_file": "people"}
+    }
+    (fault,) = faults(config)
+    assert fault.startswith(
+        "sequence_sets/eqtl/source/variants/of/vcf/variant_file: 'people' lists"
+    )

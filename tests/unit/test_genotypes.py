@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtrust.errors import InputError
+from seqtrust.genotype_files import open_genotypes
 from seqtrust.genotypes import (
     ABSENT,
     MISSING,
@@ -259,3 +260,51 @@ def test_missing_files_and_indices_are_named(many, tmp_path):
     for kind in (0, 1):
         with pytest.raises(InputError, match="cannot be opened with the index"):
             GenotypeFile(many[1][kind][0], tmp_path / "x.tbi")
+
+
+ROWS = [
+    ("chr1", 100, "A", "C", "GT", ["0|1", "1|1", "0|0"]),
+    ("chr2", 100, "G", "T", "GT", ["1|0", "0|0", "0|1"]),
+    ("chr2", 500, "GA", "G", "GT", ["1|1", "0|0", "0|1"]),
+]
+
+
+def parts(folder, names=("s0", "s1", "s2"), rows=None, suffix=".vcf.gz"):
+    """One file per contig, each in a folder of its own."""
+    made = []
+    for contig in ("chr1", "chr2"):
+        place = folder / contig
+        place.mkdir()
+        mine = [row for row in ROWS if row[0] == contig] if rows is None else rows
+        header = names if contig == "chr2" else ("s0", "s1", "s2")
+        made.append(write_vcf(place, mine, header, f"calls{suffix}"))
+    return [path for path, _ in made], [made_index for _, made_index in made]
+
+
+@pytest.mark.parametrize("suffix", [".vcf.gz", ".bcf"])
+def test_several_files_are_read_as_one(tmp_path, suffix):
+    paths, indices = parts(tmp_path, suffix=suffix)
+    whole = GenotypeFile(*write_vcf(tmp_path, ROWS), ["s2", "s0"])
+    several = open_genotypes(paths, indices, ["s2", "s0"])
+    assert several.names == whole.names == ["s0", "s2"]
+    assert several.column(1) == whole.column(1) == 12
+    assert several.contig("2") == "chr2"
+    for contig in ("chr1", "chr2"):
+        found, expected = (one.fetch(contig, 0, 1000) for one in (several, whole))
+        assert found.positions.tolist() == expected.positions.tolist()
+        assert (found.alleles == expected.alleles).all()
+        assert several.path.parent.name == contig
+    assert isinstance(open_genotypes(paths[:1], indices[:1]), GenotypeFile)
+    with pytest.raises(InputError, match=r"calls.* and 1 more has no contig 'X' or 'chrX'"):
+        several.contig("X")
+
+
+def test_files_of_other_people_or_of_one_contig_are_refused(tmp_path):
+    for name, change in (("people", {"names": ("s0", "s2", "s1")}), ("contigs", {"rows": ROWS})):
+        (tmp_path / name).mkdir()
+        message = {
+            "people": "has other samples than .*chr1.*calls.vcf.gz, or in another order",
+            "contigs": "contig 'chr1' is in .* and in .*: leave one of them out",
+        }[name]
+        with pytest.raises(InputError, match=message):
+            open_genotypes(*parts(tmp_path / name, **change))

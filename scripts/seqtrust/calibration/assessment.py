@@ -1,39 +1,37 @@
 """The calibration of an ensemble: a table of statistics per track and method, with intervals."""
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import ndtr
 
 from seqtrust.calibration import regression, selective
-from seqtrust.calibration.conformal import ConformalIntervals, ConformalQuantiles
-from seqtrust.calibration.ensembles import CalibrationData, EnsembleForecasts
+from seqtrust.calibration.ensembles import CalibrationData
 from seqtrust.calibration.forecasts import Forecasts
 from seqtrust.calibration.grouping import Floats, Groups
-from seqtrust.calibration.recalibration import fit_isotonic, fit_variance_scaling
-from seqtrust.calibration.regression import LEVELS, REPORTED_LEVELS, Key
+from seqtrust.calibration.methods import (
+    NONE,
+    VARIANCE_SCALING,
+    Strata,
+    judged_components,
+)
+from seqtrust.calibration.recalibration import fit_variance_scaling
+from seqtrust.calibration.regression import REPORTED_LEVELS, Key
+from seqtrust.calibration.resampling import ORDER_ROUNDS, Resamples, percentile_interval
+from seqtrust.calibration.track_orders import EVERY, TrackOrders
 from seqtrust.errors import InputError
-from seqtrust.statistics import locus_bootstrap
 from seqtrust.tables import Column, TableSchema
 
-NONE = "none"
-VARIANCE_SCALING = "variance_scaling"
-ISOTONIC_QUANTILES, ISOTONIC_INTERVALS = "isotonic_quantiles", "isotonic_intervals"
-SPLIT, NORMALISED, MONDRIAN, CQR = "split", "normalised", "mondrian", "cqr"
-METHODS = (
-    VARIANCE_SCALING, ISOTONIC_QUANTILES, ISOTONIC_INTERVALS, SPLIT, NORMALISED, MONDRIAN, CQR,
-)  # fmt: skip
-
-EVERY = "all"
 STRATA = ("low", "middle", "high")
 # risk-coverage curves are kept at these points
 CURVE: Floats = np.arange(1, 51) / 50
 AREA_LEVELS: Floats = np.linspace(0, 1, 101)
-ROUNDS = 200
 ENCE_BINS = 10
+# numbers in one array of rows x tracks
+_CHUNK = 2**16
 
 SCHEMA = TableSchema(
     name="calibration",
@@ -62,6 +60,7 @@ SCHEMA = TableSchema(
 )  # fmt: skip
 
 Row = tuple[str, str, str, float | None, str, float, float | None, float | None, int, int]
+Rows = list[list[Row]]
 
 
 def assess(data: CalibrationData, methods: Sequence[str], seed: int) -> dict[str, list[Any]]:
@@ -71,220 +70,236 @@ def assess(data: CalibrationData, methods: Sequence[str], seed: int) -> dict[str
         data: forecasts on validation and test windows.
         methods: of `METHODS`; the forecasts as they are (`none`) always come first.
         seed: of bootstraps and of the null of ENCE.
+
+    Raises:
+        InputError: the data do not allow a method; the message names the track.
     """
-    rows: list[Row] = []
-    for index, track in enumerate(data.tracks):
+    found: dict[str, list[Any]] = {column.name: [] for column in SCHEMA.columns}
+    for part in assessed(data, methods, seed):
+        for name, values in part.items():
+            found[name] += values
+    return found
+
+
+def assessed(
+    data: CalibrationData, methods: Sequence[str], seed: int
+) -> Iterator[dict[str, list[Any]]]:
+    """`assess` in parts of some tracks, so that memory does not grow with their number."""
+    resamples = Resamples(data.evaluation.forecasts.groups, seed)
+    rows = max(len(part.forecasts.mean) for part in (data.calibration, data.evaluation))
+    step = max(1, _CHUNK // rows)
+    for start in range(0, len(data.tracks), step):
+        chosen = slice(start, start + step)
         try:
-            rows += _track_rows(data, index, methods, seed)
+            found = _Chunk(data, chosen, seed, resamples).rows(methods)
+        except InputError:
+            found = _one_by_one(data, chosen, methods, seed, resamples)
+        columns = zip(*(row for track in found for row in track), strict=True)
+        yield {
+            column.name: list(values)
+            for column, values in zip(SCHEMA.columns, columns, strict=True)
+        }
+
+
+def _one_by_one(
+    data: CalibrationData, chosen: slice, methods: Sequence[str], seed: int, resamples: Resamples
+) -> Rows:
+    """The same track by track, so that an error can name the track."""
+    found: Rows = []
+    for index in range(len(data.tracks))[chosen]:
+        try:
+            found += _Chunk(data, slice(index, index + 1), seed, resamples).rows(methods)
         except InputError as error:
-            raise InputError(f"calibration of {track!r}: {error}") from None
-    names = [column.name for column in SCHEMA.columns]
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+            raise InputError(f"calibration of {data.tracks[index]!r}: {error}") from None
+    return found
 
 
-def _track_rows(
-    data: CalibrationData, index: int, methods: Sequence[str], seed: int
-) -> Iterator[Row]:
-    track = data.tracks[index]
-    calibration = data.calibration.forecasts.track(index)
-    evaluation = data.evaluation.forecasts.track(index)
-    strata = _strata(calibration, evaluation)
-    for method in (NONE, *methods):
-        judged = _judged(method, calibration, evaluation, strata)
-        yield from _statistics(track, method, EVERY, judged, seed)
-        for subset in STRATA:
-            yield from _statistics(track, method, subset, judged.rows(strata[1] == subset), seed)
-    yield from _stated_rows(track, NONE, evaluation, seed, _parts(data.evaluation, index))
-    if VARIANCE_SCALING in methods:
-        scaled = fit_variance_scaling(calibration)
-        factor = {"variance_factor": float(scaled.factor[0])}
-        yield from _stated_rows(track, VARIANCE_SCALING, scaled.apply(evaluation), seed, factor)
-    yield from _selective_rows(track, calibration, evaluation, strata[1], seed)
+@dataclass(frozen=True)
+class _Part:
+    """Statistics of T tracks, with the ends of their intervals, shape (T,) each."""
+
+    values: Mapping[Key, Floats]
+    low: Mapping[Key, Floats]
+    high: Mapping[Key, Floats]
 
 
-class _Judged:
-    """Components of one method's statistics on the measured rows of one track."""
+class _Chunk:
+    """Some tracks, which share all computations but those that need their rows in order."""
 
-    def __init__(self, components: dict[Key, Floats], groups: Groups) -> None:
-        self.components = components
-        self.groups = groups
+    def __init__(
+        self, data: CalibrationData, chosen: slice, seed: int, resamples: Resamples
+    ) -> None:
+        self.tracks = data.tracks[chosen]
+        self.calibration = data.calibration.forecasts.tracks(chosen)
+        self.evaluation = data.evaluation.forecasts.tracks(chosen)
+        self.parts = regression.variance_components(
+            data.evaluation.between[:, chosen], data.evaluation.within[:, chosen]
+        )
+        self.seed = seed
+        self.resamples = resamples
+        self.weights = self.evaluation.row_weights
+        self.strata = self._strata()
+        self.made: Rows = [[] for _ in self.tracks]
 
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> "_Judged":
-        """Some of the rows."""
-        parts = {key: values[chosen] for key, values in self.components.items()}
-        return _Judged(parts, self.groups[chosen])
+    def rows(self, methods: Sequence[str]) -> Rows:
+        """The table's rows per track."""
+        for forecasts in (self.calibration, self.evaluation):
+            forecasts.refuse_unmeasured("calibration")
+        for method in (NONE, *methods):
+            components = judged_components(method, self.calibration, self.evaluation, self.strata)
+            if method == NONE:
+                components |= self.parts
+            self._add_means(method, EVERY, components, self.weights)
+            covered = {
+                key: values
+                for key, values in components.items()
+                if key[0] == "coverage"
+                and key[1] is not None
+                and np.isclose(key[1], REPORTED_LEVELS).any()
+            }
+            for subset in STRATA:
+                mine = np.where(self.strata[1] == subset, self.weights, 0.0)
+                self._add_means(method, subset, covered, mine)
+        stated = {NONE: self.evaluation}
+        factors = {NONE: np.ones(len(self.tracks))}
+        if VARIANCE_SCALING in methods:
+            scaling = fit_variance_scaling(self.calibration)
+            stated[VARIANCE_SCALING] = scaling.apply(self.evaluation)
+            factors[VARIANCE_SCALING] = scaling.factor
+        for method, forecasts in stated.items():
+            self._add_areas(method, forecasts)
+        null = self._ence_null()
+        for index in range(len(self.tracks)):
+            own = {method: float(factor[index]) for method, factor in factors.items()}
+            self._add_orders(index, own, null[:, index])
+        return self.made
 
+    def _strata(self) -> Strata:
+        """Third of the calibration and evaluation rows by predicted mean, per track."""
+        names = np.array(STRATA)
+        made = [np.empty(part.mean.shape, dtype=names.dtype)
+                for part in (self.calibration, self.evaluation)]  # fmt: skip
+        for track in range(len(self.tracks)):
+            known = self.calibration.measured[:, track]
+            if not known.any():
+                continue
+            limits = np.quantile(self.calibration.mean[known, track], [1 / 3, 2 / 3])
+            for part, labels in zip((self.calibration, self.evaluation), made, strict=True):
+                labels[:, track] = names[np.searchsorted(limits, part.mean[:, track])]
+        return made[0], made[1]
 
-def _strata(calibration: Forecasts, evaluation: Forecasts) -> tuple[Groups, Groups]:
-    """Third of the calibration and evaluation rows by predicted mean."""
-    limits = np.quantile(calibration.mean[calibration.measured], [1 / 3, 2 / 3])
-    names = np.array(STRATA)
-    thirds = [names[np.searchsorted(limits, part.mean[:, 0])] for part in (calibration, evaluation)]
-    return thirds[0], thirds[1]
+    def _add_means(
+        self, method: str, subset: str, components: Mapping[Key, Floats], weights: Floats
+    ) -> None:
+        """Statistics that are functions of means; of a third of the rows coverage only."""
+        shown = regression.statistics if subset == EVERY else dict
+        values = shown(regression.means_of(components, weights))
+        ends = self.resamples.intervals(components, weights, shown)
+        sizes = self._sizes(weights)
+        low, high = ({key: pair[side] for key, pair in ends.items()} for side in (0, 1))
+        self._add(method, subset, _Part(values, low, high), sizes)
 
+    def _add(self, method: str, subset: str, part: _Part, sizes: Sequence[tuple[int, int]]) -> None:
+        for index, track in enumerate(self.tracks):
+            if sizes[index][0] == 0:
+                continue
+            self.made[index] += [
+                (track, method, metric, level, subset, float(value[index]),
+                 float(part.low[metric, level][index]), float(part.high[metric, level][index]),
+                 *sizes[index])
+                for (metric, level), value in part.values.items()
+            ]  # fmt: skip
 
-def _judged(
-    method: str, calibration: Forecasts, evaluation: Forecasts, strata: tuple[Groups, Groups]
-) -> _Judged:
-    """What a method's statistics are means of, on the test rows of one track."""
-    lower, upper, others = _METHODS[method](calibration, evaluation, strata)
-    components = others | regression.interval_components(lower, upper, evaluation.observed)
-    return _Judged(components, evaluation.groups)
+    def _sizes(self, weights: Floats) -> list[tuple[int, int]]:
+        """Number of rows and groups per track."""
+        rows = weights > 0
+        groups = self.resamples.group_sums(rows.astype(np.float64)) > 0
+        return list(zip(rows.sum(axis=0).tolist(), groups.sum(axis=0).tolist(), strict=True))
 
+    def _add_areas(self, method: str, forecasts: Forecasts) -> None:
+        """Miscalibration areas; the curve is a function of counts of groups at each level."""
+        inside = 2 * ndtr(np.abs(forecasts.z)) - 1
+        first = np.searchsorted(AREA_LEVELS, inside)
+        groups, levels = len(self.resamples.names), len(AREA_LEVELS)
+        draws = self.resamples.draws[:ORDER_ROUNDS]
+        values, low, high = np.empty((3, len(self.tracks)))
+        for index in range(len(self.tracks)):
+            place = self.resamples.index * levels + np.minimum(first[:, index], levels - 1)
+            counts = np.bincount(place, self.weights[:, index], minlength=groups * levels)
+            below = counts.reshape(groups, levels).cumsum(axis=1)
+            totals = np.vstack([below.sum(axis=0), draws @ below])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                curve = (totals / totals[:, -1:]).T
+            areas = regression.miscalibration_area(AREA_LEVELS, curve)
+            values[index] = areas[0]
+            low[index], high[index] = percentile_interval(areas[1:])
+        key: Key = ("miscalibration_area", None)
+        part = _Part({key: values}, {key: low}, {key: high})
+        self._add(method, EVERY, part, self._sizes(self.weights))
 
-Ends = tuple[Floats, Floats, dict[Key, Floats]]
+    def _has_ence(self, index: int) -> bool:
+        """It is not defined of point forecasts, nor of bins without rows."""
+        known = self.weights[:, index] > 0
+        enough = self.weights[:, index].sum() >= ENCE_BINS
+        return bool(enough and (self.evaluation.sd[known, index] > 0).all())
 
+    def _ence_null(self) -> Floats:
+        """Mean and 97.5 % point of ENCE of right forecasts, shape (2, T)."""
+        found = np.full((2, len(self.tracks)), np.nan)
+        mine = [index for index in range(len(self.tracks)) if self._has_ence(index)]
+        if mine:
+            chosen = self.evaluation.tracks(np.array(mine))
+            found[:, mine] = regression.ence_null(chosen, self.seed, ENCE_BINS)
+        return found
 
-def _as_stated(forecasts: Forecasts) -> Ends:
-    return *regression.gaussian_intervals(forecasts), regression.gaussian_components(forecasts)
+    def _add_orders(self, index: int, factors: dict[str, float], null: Floats) -> None:
+        """What needs the rows of a track in order, and what limits on the sd reach."""
+        track, made = self.tracks[index], self.made[index]
+        own = self.weights[:, index]
+        places = np.flatnonzero(own > 0)
+        sd, losses = self.evaluation.sd[places, index], self.evaluation.errors[places, index] ** 2
+        labels = self.strata[1][places, index]
+        orders = TrackOrders.of(sd, losses, labels)
+        rated = factors if self._has_ence(index) else {}
+        values, low, high = orders.with_intervals(
+            self.resamples, places, own[places], CURVE, ENCE_BINS, rated
+        )
+        size = self._sizes(self.weights[:, index : index + 1])[0]
+        parts = values, low, high
+        rank = tuple(float(part["rank_correlation", EVERY]) for part in parts)
+        for method, factor in factors.items():
+            ence = tuple(float(part.get(("ence", method), np.nan)) for part in parts)
+            ends: dict[str, tuple[float, float | None, float | None]] = {
+                "rank_correlation": (rank[0], rank[1], rank[2]),
+                "ence": (ence[0], ence[1], ence[2]),
+                "ence_null": (float(null[0]), None, float(null[1])),
+            }
+            if method != NONE:
+                ends["variance_factor"] = factor, None, None
+            for metric, three in ends.items():
+                made.append((track, method, metric, None, EVERY, *three, *size))
+        for (metric, subset), value in values.items():
+            if metric in ("ence", "rank_correlation"):
+                continue
+            of_part = size if subset == EVERY else self._size_of(places[labels == subset])
+            levels: list[float | None] = [None] if value.ndim == 0 else CURVE.tolist()
+            nothing = np.full_like(value, np.nan)
+            others = [part.get((metric, subset), nothing) for part in (low, high)]
+            columns = [np.atleast_1d(part).tolist() for part in (value, *others)]
+            for level, point, below, above in zip(levels, *columns, strict=True):
+                made.append((track, NONE, metric, level, subset, point, below, above, *of_part))
+        self._add_thresholds(index, size)
 
+    def _size_of(self, places: Groups) -> tuple[int, int]:
+        return len(places), len(np.unique(self.resamples.index[places]))
 
-def _isotonic(calibration: Forecasts, evaluation: Forecasts, central: bool) -> Ends:
-    fit = fit_isotonic(calibration, central)
-    below = regression.below_components(fit.probability(evaluation))
-    return *fit.intervals(evaluation), below
-
-
-def _mondrian(calibration: Forecasts, evaluation: Forecasts, strata: tuple[Groups, Groups]) -> Ends:
-    fit = ConformalIntervals.fit(calibration, categories=strata[0])
-    return *fit.intervals(evaluation, categories=strata[1]), {}
-
-
-_METHODS: dict[str, Callable[[Forecasts, Forecasts, tuple[Groups, Groups]], Ends]] = {
-    NONE: lambda _, e, __: _as_stated(e),
-    VARIANCE_SCALING: lambda c, e, _: _as_stated(fit_variance_scaling(c).apply(e)),
-    ISOTONIC_QUANTILES: lambda c, e, _: _isotonic(c, e, central=False),
-    ISOTONIC_INTERVALS: lambda c, e, _: _isotonic(c, e, central=True),
-    SPLIT: lambda c, e, _: (*ConformalIntervals.fit(c).intervals(e), {}),
-    NORMALISED: lambda c, e, _: (*ConformalIntervals.fit(c, normalised=True).intervals(e), {}),
-    MONDRIAN: _mondrian,
-    CQR: lambda c, e, _: (*ConformalQuantiles.fit(c).intervals(e), {}),
-}
-
-
-def _statistics(track: str, method: str, subset: str, judged: _Judged, seed: int) -> Iterator[Row]:
-    """Statistics that are functions of means, with group bootstraps; of a third coverage only."""
-    measured = ~np.isnan(judged.components["coverage", LEVELS[0]])
-    if not measured.any():
-        return
-    components = {
-        key: values
-        for key, values in judged.components.items()
-        if (key[0] == "coverage" or subset == EVERY) and _is_kept(key, subset)
-    }
-    sums, groups = regression.group_sums(components, measured * 1.0, judged.groups)
-    keys = list(components)
-
-    def statistic(totals: Floats) -> Floats:
-        means = {key: totals[..., 1 + place] / totals[..., 0] for place, key in enumerate(keys)}
-        return np.stack(list(regression.statistics(means).values()), axis=-1)
-
-    present = sums[:, 0, 0] > 0
-    names = groups[present].tolist()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = locus_bootstrap(sums[present, 0], names, statistic, seed)
-    found = regression.statistics(regression.means_of(components, measured * 1.0))
-    size = int(measured.sum()), len(names)
-    for place, ((metric, level), value) in enumerate(found.items()):
-        ends = float(low[place]), float(high[place])
-        yield (track, method, metric, level, subset, float(value[0]), *ends, *size)
-
-
-def _is_kept(key: Key, subset: str) -> bool:
-    """Widths and scores at the reported levels, curves at all; of a third the reported only."""
-    if key[0] in ("coverage", "below") and subset == EVERY:
-        return True
-    return key[1] is None or bool(np.isclose(key[1], REPORTED_LEVELS).any())
-
-
-def _parts(evaluation: EnsembleForecasts, index: int) -> dict[str, float]:
-    measured = evaluation.forecasts.measured[:, index]
-    return {
-        "between_variance": float(evaluation.between[measured, index].mean()),
-        "within_variance": float(evaluation.within[measured, index].mean()),
-    }
-
-
-def _stated_rows(
-    track: str, method: str, forecasts: Forecasts, seed: int, more: dict[str, float]
-) -> Iterator[Row]:
-    """Statistics of stated sds that are no functions of means."""
-    curve = regression.coverage_curve(forecasts, AREA_LEVELS)
-    found = {
-        "miscalibration_area": regression.miscalibration_area(AREA_LEVELS, curve)[0],
-        "rank_correlation": regression.rank_correlation(forecasts)[0],
-    }
-    bounds: dict[str, float] = {}
-    size = _size(forecasts)
-    found["ence"] = found["ence_null"] = np.float64("nan")
-    # it is not defined of point forecasts, nor of bins without rows
-    if size[0] >= ENCE_BINS and (forecasts.sd[forecasts.measured] > 0).all():
-        found["ence"] = regression.ence(forecasts, ENCE_BINS)[0]
-        null = regression.ence_null(forecasts, seed, ENCE_BINS)
-        found["ence_null"], bounds["ence_null"] = null[0, 0], float(null[1, 0])
-    for metric, value in (found | more).items():
-        high = bounds.get(metric)
-        yield track, method, metric, None, EVERY, float(value), None, high, *size
-
-
-def _size(forecasts: Forecasts) -> tuple[int, int]:
-    known = forecasts.measured[:, 0]
-    return int(known.sum()), len(np.unique(forecasts.groups[known]))
-
-
-def _selective_rows(
-    track: str, calibration: Forecasts, evaluation: Forecasts, strata: Groups, seed: int
-) -> Iterator[Row]:
-    """Risk (mean squared error) against the fraction kept, areas, and fixed thresholds."""
-    losses, sd = evaluation.errors**2, evaluation.sd
-    size = _size(evaluation)
-    for metric, values in _areas(losses, sd, evaluation.groups, seed).items():
-        yield (track, NONE, metric, None, EVERY, *values, *size)
-    for metric, order in (("risk", sd), ("ideal_risk", np.nan_to_num(losses))):
-        risks = selective.risk_at(selective.risk_coverage(losses, order), CURVE.tolist())
-        for level, risk in zip(CURVE, risks[:, 0], strict=True):
-            yield track, NONE, metric, float(level), EVERY, float(risk), None, None, *size
-    known = calibration.measured[:, 0]
-    fixed = selective.fix_thresholds(calibration.sd[known], calibration.groups[known])
-    kept, risks = fixed.reached(losses, sd, evaluation.groups)
-    for level, share, risk in zip(fixed.coverages, kept[:, 0], risks[:, 0], strict=True):
-        yield track, NONE, "kept", level, EVERY, float(share), None, None, *size
-        yield track, NONE, "kept_risk", level, EVERY, float(risk), None, None, *size
-    measured = evaluation.measured[:, 0]
-    rows = evaluation.rows(measured)
-    curves = selective.group_curves(losses[measured], sd[measured], strata[measured])
-    for subset, curve in curves.items():
-        part = _size(rows.rows(strata[measured] == subset))
-        risks = selective.risk_at(curve, CURVE.tolist())
-        for level, risk in zip(CURVE, risks[:, 0], strict=True):
-            yield track, NONE, "risk", float(level), subset, float(risk), None, None, *part
-
-
-def _areas(
-    losses: Floats, sd: Floats, groups: Groups, seed: int
-) -> dict[str, tuple[float, float, float]]:
-    """Areas with percentile intervals of bootstraps over groups."""
-    known = ~np.isnan(losses[:, 0])
-    losses, sd = losses[known], sd[known]
-    _, index = np.unique(groups[known], return_inverse=True)
-    members = np.split(np.argsort(index, kind="stable"), np.bincount(index).cumsum()[:-1])
-    rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(ROUNDS):
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[place] for place in chosen])
-        draws.append(_area_values(losses[rows], sd[rows]))
-    # equal losses have no normalised area in any round
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        low, high = np.nanpercentile(np.array(draws), [2.5, 97.5], axis=0)
-    values = zip(_area_values(losses, sd), low.tolist(), high.tolist(), strict=True)
-    return dict(zip(_AREAS, values, strict=True))
-
-
-_AREAS = ("aurc", "excess_aurc", "normalised_aurc", "augrc")
-
-
-def _area_values(losses: Floats, sd: Floats) -> list[float]:
-    found = selective.areas(losses, sd)
-    return [float(part[0]) for part in (found.aurc, found.excess, found.normalised, found.augrc)]
+    def _add_thresholds(self, index: int, size: tuple[int, int]) -> None:
+        track, made = self.tracks[index], self.made[index]
+        calibration = self.calibration.tracks(slice(index, index + 1))
+        known = calibration.rows(calibration.measured[:, 0])
+        fixed = selective.fix_thresholds(known.sd, known.groups, weights=known.weights)
+        one = self.evaluation.tracks(slice(index, index + 1))
+        kept, risks = fixed.reached(one.errors**2, one.sd, one.groups, one.weights)
+        for level, share, risk in zip(fixed.coverages, kept[:, 0], risks[:, 0], strict=True):
+            for metric, value in (("kept", share), ("kept_risk", risk)):
+                made.append((track, NONE, metric, level, EVERY, float(value), None, None, *size))

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr, xlog1py, xlogy
 
-from seqtrust.calibration.forecasts import tie_means, weighted_mean
+from seqtrust.calibration.forecasts import weighted_mean
 from seqtrust.calibration.grouping import Floats, Groups, group_array
+from seqtrust.calibration.ordered import Order, bin_edges, binned_means
 from seqtrust.errors import InputError
 
 
@@ -99,10 +100,10 @@ def calibration_error(probabilities: Labelled, bins: int = 10) -> Floats:
 
     Mean over bins, by size, of |mean label - mean probability|. Labels of equal probabilities
     are averaged first, so that their order does not matter; bins of equal width would be empty
-    where an ensemble is sure (Nixon et al. 2019).
+    where an ensemble is sure (Nixon et al. 2019). With weights bins have equal weight.
 
     Raises:
-        InputError: weights, a probability outside [0, 1], or fewer rows than bins.
+        InputError: a probability outside [0, 1], or fewer rows than bins.
     """
     curve = reliability(probabilities, bins)
     return np.array([(abs(b - a) * size).sum() / size.sum() for a, b, size in curve])
@@ -111,31 +112,28 @@ def calibration_error(probabilities: Labelled, bins: int = 10) -> Floats:
 def reliability(probabilities: Labelled, bins: int = 10) -> list[tuple[Floats, Floats, Floats]]:
     """Mean probability, mean label and size of every bin of equal size, per track.
 
+    Sizes are numbers of rows, or their weights, which count rows: a weight of 2 is two rows.
+
     Raises:
-        InputError: weights, a probability outside [0, 1], or fewer rows than bins.
+        InputError: a probability outside [0, 1], or fewer rows than bins.
     """
-    if probabilities.weights is not None:
-        raise InputError("bins of equal size take rows of equal weight: leave the weights out")
-    p = _checked(probabilities)
-    return [
-        _binned(column[~np.isnan(labels)], labels[~np.isnan(labels)], bins)
-        for column, labels in zip(p.T, probabilities.labels.T, strict=True)
-    ]
-
-
-def _binned(p: Floats, labels: Floats, bins: int) -> tuple[Floats, Floats, Floats]:
-    if len(p) < bins:
-        raise InputError(f"{len(p)} rows for {bins} bins leave bins empty: use fewer bins")
-    order = np.argsort(p, kind="stable")
-    ordered = p[order]
-    averaged = tie_means(labels[order, None], ordered[:, None])[:, 0]
-    parts = np.array_split(np.arange(len(p)), bins)
-    sizes = np.array([len(part) for part in parts], dtype=np.float64)
-    return (
-        np.array([ordered[part].mean() for part in parts]),
-        np.array([averaged[part].mean() for part in parts]),
-        sizes,
+    columns = zip(
+        _checked(probabilities).T, probabilities.labels.T, probabilities.row_weights.T, strict=True
     )
+    return [_binned(p, labels, weights, bins) for p, labels, weights in columns]
+
+
+def _binned(p: Floats, labels: Floats, weights: Floats, bins: int) -> tuple[Floats, Floats, Floats]:
+    p, labels, weights = (part[weights > 0] for part in (p, labels, weights))
+    if weights.sum() < bins:
+        raise InputError(f"{weights.sum():g} rows for {bins} bins leave bins empty: use fewer bins")
+    order = Order.of(p)
+    own = weights[order.rows]
+    mass = order.cumulative(own)
+    edges = bin_edges(mass[-1], bins)
+    sums = [order.cumulative(part[order.rows] * own) for part in (p, labels)]
+    stated, happened = binned_means(mass, edges, *sums)
+    return stated, happened, np.diff(edges)
 
 
 def _checked(probabilities: Labelled) -> Floats:

@@ -26,7 +26,9 @@ FEW_ROWS = 50
 logger = logging.getLogger(__name__)
 
 
-def conformal_quantile(scores: Floats, levels: Sequence[float] | Floats) -> Floats:
+def conformal_quantile(
+    scores: Floats, levels: Sequence[float] | Floats, weights: Floats | None = None
+) -> Floats:
     """The ceil((n + 1) level)-th smallest score of every track, shape (L, T).
 
     It is infinite where the level asks for more than the n scores of a track.
@@ -34,7 +36,16 @@ def conformal_quantile(scores: Floats, levels: Sequence[float] | Floats) -> Floa
     Args:
         scores: shape (N, T), NaN where not measured.
         levels: wanted coverage of each.
+        weights: of the rows, shape (N,); they count rows (a weight of 2 is two rows), and n is
+            their sum.
     """
+    if weights is not None:
+        wanted = np.asarray(levels, dtype=np.float64)
+        own = np.ones(1)
+        columns = [
+            thresholds_under_shift(column, weights, own, wanted)[:, 0] for column in scores.T
+        ]
+        return np.stack(columns, axis=1)
     ordered = np.sort(scores, axis=0)
     count = (~np.isnan(scores)).sum(axis=0)
     # (n + 1) level is often whole, and must not be rounded up for its last bit
@@ -71,11 +82,9 @@ def weighted_quantile(
             effective,
             len(weights),
         )
-    thresholds = [
-        _weighted_column(column, weights, new_weights, np.asarray(levels, dtype=np.float64))
-        for column in scores.T
-    ]
-    return np.stack(thresholds, axis=-1)
+    wanted = np.asarray(levels, dtype=np.float64)
+    columns = [thresholds_under_shift(column, weights, new_weights, wanted) for column in scores.T]
+    return np.stack(columns, axis=-1)
 
 
 def effective_size(weights: Floats) -> float:
@@ -92,9 +101,17 @@ def effective_size(weights: Floats) -> float:
     return total**2 / float(np.sum(np.square(weights)))
 
 
-def _weighted_column(
+def thresholds_under_shift(
     scores: Floats, weights: Floats, new_weights: Floats, levels: Floats
 ) -> Floats:
+    """Thresholds of one track, shape (L, M); infinite where the mass is missing.
+
+    Args:
+        scores: shape (N,), NaN where not measured.
+        weights: shape (N,).
+        new_weights: shape (M,), with the same factor.
+        levels: shape (L,).
+    """
     known = ~np.isnan(scores)
     order = np.argsort(scores[known], kind="stable")
     ordered = np.append(scores[known][order], np.inf)
@@ -116,14 +133,17 @@ class ConformalIntervals:
     Attributes:
         scores: of the calibration rows, shape (N, T), NaN where not measured.
         normalised: the scale is the stated sd.
-        categories: of the calibration rows, shape (N,); one category where all are alike.
+        categories: of the calibration rows, shape (N,), or (N, T) if tracks differ; one category
+            where all are alike.
         groups: of the calibration rows.
+        weights: of the calibration rows, shape (N,), or None where all are equal.
     """
 
     scores: Floats
     normalised: bool
     categories: Groups
     groups: frozenset[str]
+    weights: Floats | None = None
 
     @classmethod
     def fit(
@@ -138,17 +158,17 @@ class ConformalIntervals:
             calibration: forecasts and observations.
             normalised: divide errors by the stated sd.
             categories: a category per row for Mondrian intervals, known without the
-                observation, shape (N,).
+                observation, shape (N,), or (N, T) if tracks differ.
 
         Raises:
-            InputError: weights, or an sd of 0 where errors are divided by it.
+            InputError: an sd of 0 where errors are divided by it.
         """
-        calibration.refuse_weights("conformal prediction")
         if normalised:
             calibration.refuse_points("normalised conformal prediction")
         scores = np.abs(calibration.z if normalised else calibration.errors)
         names = np.zeros(len(scores), dtype=np.str_) if categories is None else categories
-        return cls(scores, normalised, names, frozenset(calibration.groups.tolist()))
+        groups = frozenset(calibration.groups.tolist())
+        return cls(scores, normalised, names, groups, calibration.weights)
 
     def intervals(
         self,
@@ -169,18 +189,37 @@ class ConformalIntervals:
         refuse_overlap(self.groups, forecasts.groups)
         names = np.zeros(len(forecasts.mean), dtype=np.str_) if categories is None else categories
         half = np.empty((len(levels), *forecasts.mean.shape))
-        for name in np.unique(names):
-            mine = self.categories == name
-            if not mine.any():
-                raise InputError(
-                    f"category {str(name)!r} has no calibration row: its intervals are not known; "
-                    "join it with another, or calibrate on data that have it"
-                )
-            half[:, names == name] = conformal_quantile(self.scores[mine], levels)[:, None]
+        if names.ndim == 1:
+            self._fill(half, self.scores, self.categories, names, levels)
+        else:
+            for track in range(half.shape[2]):
+                one = slice(track, track + 1)
+                labels = self.categories[:, track], names[:, track]
+                self._fill(half[:, :, one], self.scores[:, one], *labels, levels)
         if self.normalised:
             # an infinite threshold stays infinite at sd 0
             np.multiply(half, forecasts.sd, where=np.isfinite(half), out=half)
         return forecasts.mean - half, forecasts.mean + half
+
+    def _fill(
+        self,
+        half: Floats,
+        scores: Floats,
+        known: Groups,
+        names: Groups,
+        levels: Sequence[float] | Floats,
+    ) -> None:
+        """Write the thresholds of rows of every category, shape (L, N, T)."""
+        for name in sorted(set(names.tolist())):
+            mine = known == name
+            if not mine.any():
+                raise InputError(
+                    f"category {name!r} has no calibration row: its intervals are not known; "
+                    "join it with another, or calibrate on data that have it"
+                )
+            weights = None if self.weights is None else self.weights[mine]
+            found = conformal_quantile(scores[mine], levels, weights)
+            half[:, names == name] = found[:, None]
 
 
 @dataclass(frozen=True)
@@ -198,12 +237,7 @@ class ConformalQuantiles:
 
     @classmethod
     def fit(cls, calibration: Forecasts) -> Self:
-        """Fit intervals.
-
-        Raises:
-            InputError: the calibration data have weights.
-        """
-        calibration.refuse_weights("conformal prediction")
+        """Fit intervals."""
         return cls(calibration)
 
     def intervals(
@@ -222,7 +256,7 @@ class ConformalQuantiles:
             scores = cqr_scores(
                 known.mean - z * known.sd, known.mean + z * known.sd, known.observed
             )
-            moved = z * forecasts.sd + conformal_quantile(scores, [level])[0]
+            moved = z * forecasts.sd + conformal_quantile(scores, [level], known.weights)[0]
             half = np.maximum(moved, 0)
             low[index], high[index] = forecasts.mean - half, forecasts.mean + half
         return low, high
@@ -244,10 +278,12 @@ class SignSets:
     Attributes:
         scores: of the calibration rows, shape (N, T), NaN where the sign is not known.
         groups: of the calibration rows.
+        weights: of the calibration rows, shape (N,), or None where all are equal.
     """
 
     scores: Floats
     groups: frozenset[str]
+    weights: Floats | None = None
 
     @classmethod
     def fit(cls, calibration: Labelled) -> Self:
@@ -255,14 +291,9 @@ class SignSets:
 
         Args:
             calibration: probabilities of plus, and labels, 1 for plus.
-
-        Raises:
-            InputError: the calibration data have weights.
         """
-        if calibration.weights is not None:
-            raise InputError("conformal sets take rows of equal weight: leave the weights out")
         scores = np.abs(calibration.labels - calibration.scores)
-        return cls(scores, frozenset(calibration.groups.tolist()))
+        return cls(scores, frozenset(calibration.groups.tolist()), calibration.weights)
 
     def sets(self, probabilities: Labelled, level: float) -> npt.NDArray[np.int8]:
         """+1 for {+}, -1 for {-}, 0 for {+,-}, shape (N, T).
@@ -275,7 +306,7 @@ class SignSets:
             InputError: a group was fitted on.
         """
         refuse_overlap(self.groups, probabilities.groups)
-        threshold = conformal_quantile(self.scores, [level])[0]
+        threshold = conformal_quantile(self.scores, [level], self.weights)[0]
         p = probabilities.scores
         plus = (1 - p <= threshold) | (p >= 0.5)
         minus = (p <= threshold) | (p <= 0.5)

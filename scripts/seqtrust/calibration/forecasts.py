@@ -46,7 +46,7 @@ class Forecasts:
             )
         _refuse_bad_values(self)
         if self.weights is not None:
-            object.__setattr__(self, "weights", _checked_weights(self.weights, len(self.mean)))
+            object.__setattr__(self, "weights", checked_weights(self.weights, len(self.mean)))
 
     @property
     def measured(self) -> npt.NDArray[np.bool_]:
@@ -81,21 +81,14 @@ class Forecasts:
             None if self.weights is None else self.weights[chosen],
         )
 
-    def track(self, index: int) -> "Forecasts":
-        """One track, shape (N, 1)."""
-        one = slice(index, index + 1)
-        return replace(
-            self, mean=self.mean[:, one], sd=self.sd[:, one], observed=self.observed[:, one]
-        )
+    def tracks(self, chosen: slice | npt.NDArray[np.int64]) -> "Forecasts":
+        """Some of the tracks."""
+        parts = {name: getattr(self, name)[:, chosen] for name in ("mean", "sd", "observed")}
+        return replace(self, **parts)
 
     def with_sd(self, sd: Floats) -> "Forecasts":
         """The same with other standard deviations."""
         return replace(self, sd=sd)
-
-    def refuse_weights(self, what: str) -> None:
-        """Refuse weights for a quantity that has no weighted form here."""
-        if self.weights is not None:
-            raise InputError(f"{what} takes rows of equal weight: leave the weights out")
 
     def refuse_unmeasured(self, what: str) -> None:
         """Refuse tracks without an observation for what is fitted to observations."""
@@ -129,23 +122,6 @@ def weighted_mean(values: Floats, weights: Floats) -> Floats:
         return (np.where(weights > 0, values, 0.0) * weights).sum(axis=0) / weights.sum(axis=0)
 
 
-def tie_means(values: Floats, keys: Floats) -> Floats:
-    """Values of rows that are sorted by key, each replaced by the mean of its ties.
-
-    This is the average over all orders of tied rows.
-
-    Args:
-        values: shape (N, T), in the order of the keys.
-        keys: sorted along the first axis, shape (N, T).
-    """
-    rows, tracks = keys.shape
-    new = np.vstack([np.ones((min(rows, 1), tracks), dtype=bool), keys[1:] != keys[:-1]])
-    tie = new.cumsum(axis=0) - 1 + rows * np.arange(tracks)
-    sums = np.bincount(tie.ravel(), values.ravel(), minlength=rows * tracks)
-    counts = np.bincount(tie.ravel(), minlength=rows * tracks)
-    return (sums[tie] / counts[tie]).reshape(rows, tracks)
-
-
 def _refuse_bad_values(forecasts: Forecasts) -> None:
     for name in ("mean", "sd"):
         _refuse_where(~np.isfinite(getattr(forecasts, name)), f"the {name} is not a finite number")
@@ -162,7 +138,16 @@ def _refuse_where(bad: npt.NDArray[np.bool_], what: str) -> None:
         )
 
 
-def _checked_weights(weights: Floats, rows: int) -> Floats:
+def checked_weights(weights: Floats, rows: int) -> Floats:
+    """Weights as an array, shape (N,).
+
+    Args:
+        weights: a weight per row.
+        rows: N.
+
+    Raises:
+        InputError: there is not one positive finite weight per row.
+    """
     checked = np.asarray(weights, dtype=np.float64)
     if checked.shape != (rows,) or not (np.isfinite(checked) & (checked > 0)).all():
         raise InputError(

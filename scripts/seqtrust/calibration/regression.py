@@ -1,17 +1,18 @@
 """How far stated uncertainties of measured values are right.
 
 Every statistic that is a function of means over rows is made of `components`, so that rows can
-arrive in parts (`RunningMeans`) and be resampled by group (`group_sums`). All are per track.
+arrive in parts (`RunningMeans`, and `resampling.GroupSums` for bootstraps). ENCE and the rank
+correlation need all rows of a track in order. All are per track.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import spearmanr
 
-from seqtrust.calibration.forecasts import Forecasts, tie_means, weighted_mean
-from seqtrust.calibration.grouping import Floats, Groups
+from seqtrust.calibration.forecasts import Forecasts, weighted_mean
+from seqtrust.calibration.grouping import Floats
+from seqtrust.calibration.ordered import Order, bin_edges, binned_means
 from seqtrust.errors import InputError
 
 # 19 levels for calibration errors (Kuleshov et al. 2018); those that are reported are among them
@@ -38,6 +39,11 @@ def gaussian_components(forecasts: Forecasts) -> dict[Key, Floats]:
     return components | below_components(below)
 
 
+def variance_components(between: Floats, within: Floats) -> dict[Key, Floats]:
+    """The two parts of an ensemble's variance, which are statistics themselves, (N, T) each."""
+    return {("between_variance", None): between, ("within_variance", None): within}
+
+
 def below_components(
     probability: Floats, levels: Sequence[float] | Floats = LEVELS
 ) -> dict[Key, Floats]:
@@ -54,7 +60,11 @@ def below_components(
 
 
 def interval_components(
-    lower: Floats, upper: Floats, observed: Floats, levels: Sequence[float] | Floats = LEVELS
+    lower: Floats,
+    upper: Floats,
+    observed: Floats,
+    levels: Sequence[float] | Floats = LEVELS,
+    scored: Sequence[float] | Floats = LEVELS,
 ) -> dict[Key, Floats]:
     """Coverage, width and interval score (Gneiting and Raftery 2007), shape (N, T) each.
 
@@ -63,15 +73,17 @@ def interval_components(
         upper: upper ends, shape (L, N, T); an infinite interval has an infinite score.
         observed: shape (N, T), NaN where not measured.
         levels: nominal coverage of each.
+        scored: those of the levels that width and score are wanted of.
     """
     found: dict[Key, Floats] = {}
     missing = np.isnan(observed)
-    for index, level in enumerate(levels):
+    for index, level in enumerate(map(float, levels)):
         low, high = lower[index], upper[index]
         inside = (low <= observed) & (observed <= high)
-        found["coverage", float(level)] = np.where(missing, np.nan, inside)
-        found["width", float(level)] = high - low
-        found["interval_score", float(level)] = interval_score(low, high, observed, float(level))
+        found["coverage", level] = np.where(missing, np.nan, inside)
+        if np.isclose(level, scored).any():
+            found["width", level] = high - low
+            found["interval_score", level] = interval_score(low, high, observed, level)
     return found
 
 
@@ -115,11 +127,15 @@ def interval_score(lower: Floats, upper: Floats, observed: Floats, level: float)
 
 
 class RunningMeans:
-    """Weighted means of components whose rows arrive in parts."""
+    """Weighted means of components whose rows arrive in parts (shards).
+
+    Attributes:
+        weights: total weight per track, shape (T,).
+    """
 
     def __init__(self) -> None:
         self._sums: dict[Key, Floats] = {}
-        self._weights: Floats = np.zeros(())
+        self.weights: Floats = np.zeros(())
 
     def add(self, components: Mapping[Key, Floats], weights: Floats) -> None:
         """Add rows.
@@ -131,32 +147,18 @@ class RunningMeans:
         for key, values in components.items():
             total = (np.where(weights > 0, values, 0.0) * weights).sum(axis=0)
             self._sums[key] = self._sums.get(key, np.zeros_like(total)) + total
-        self._weights = self._weights + weights.sum(axis=0)
+        self.weights = self.weights + weights.sum(axis=0)
+
+    def merge(self, other: "RunningMeans") -> None:
+        """Add the rows of another, of the same components."""
+        for key, total in other._sums.items():
+            self._sums[key] = self._sums.get(key, np.zeros_like(total)) + total
+        self.weights = self.weights + other.weights
 
     def result(self) -> dict[Key, Floats]:
         """The mean of every component, shape (T,); NaN for a track without a row."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return {key: total / self._weights for key, total in self._sums.items()}
-
-
-def group_sums(
-    components: Mapping[Key, Floats], weights: Floats, groups: Groups
-) -> tuple[Floats, Groups]:
-    """Weighted sums per group: weights first, then every component, for a bootstrap.
-
-    Args:
-        components: K of them, shape (N, T) each.
-        weights: shape (N, T).
-        groups: shape (N,).
-
-    Returns:
-        Sums of shape (G, T, 1 + K), and the G groups.
-    """
-    names, index = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(names), weights.shape[1], 1 + len(components)))
-    for place, values in enumerate([np.ones_like(weights), *components.values()]):
-        np.add.at(sums[:, :, place], index, np.where(weights > 0, values, 0.0) * weights)
-    return sums, names
+            return {key: total / self.weights for key, total in self._sums.items()}
 
 
 def statistics(means: Mapping[Key, Floats]) -> dict[Key, Floats]:
@@ -165,7 +167,10 @@ def statistics(means: Mapping[Key, Floats]) -> dict[Key, Floats]:
     Levels are those of the components. Calibration errors are means over their levels of
     |observed - nominal| (Kuleshov et al. 2018).
     """
-    found = {key: value for key, value in means.items() if key[0] in ("zms", "nll", "crps")}
+    kept = (
+        "zms", "nll", "crps", "between_variance", "within_variance", "effective_size",
+    )  # fmt: skip
+    found = {key: value for key, value in means.items() if key[0] in kept}
     if ("variance", None) in means:
         variance, error = means["variance", None], means["squared_error", None]
         sd = means["sd", None]
@@ -186,7 +191,7 @@ def statistics(means: Mapping[Key, Floats]) -> dict[Key, Floats]:
         ]
         if gaps:
             found[name, None] = np.mean(gaps, axis=0)
-    shown = ("coverage", "below", "width", "interval_score")
+    shown = ("coverage", "below", "width", "interval_score", "infinite")
     return found | {key: value for key, value in means.items() if key[0] in shown}
 
 
@@ -234,22 +239,61 @@ def _below_curve(probability: Floats, forecasts: Forecasts, levels: Floats) -> F
 def ence(forecasts: Forecasts, bins: int = 10) -> Floats:
     """Expected normalised calibration error, shape (T,) (Levi et al. 2022).
 
-    Rows are sorted by stated sd and cut into bins of equal size; the mean over bins of
+    Rows are sorted by stated sd and cut into bins of equal size (equal weight, if there are
+    weights, which count rows); the mean over bins of
     |root mean variance - root mean squared error| / root mean variance. Errors of equal sd are
     averaged first, so that their order does not matter. It grows with the root of the number of
     bins even where calibration is perfect: read it beside `ence_null`.
 
     Raises:
-        InputError: weights, an sd of 0, or fewer observations than bins.
+        InputError: an sd of 0, or fewer observations than bins.
     """
-    forecasts.refuse_weights("ENCE")
     forecasts.refuse_points("ENCE")
-    values = [_ence(variance, error[None, :], bins) for variance, error in _by_track(forecasts)]
-    return np.array([value[0] for value in values])
+    found = []
+    for variance, error, weights in _by_track(forecasts):
+        _refuse_empty_bins(weights, bins)
+        order = Order.of(variance)
+        ordered = weights[order.rows]
+        mass = order.cumulative(ordered)
+        sums = [order.cumulative(part[order.rows] * ordered) for part in (variance, error)]
+        found.append(ence_of_bins(*root_means(mass, sums[0], sums[1], bins)))
+    return np.array(found)
+
+
+def root_means(mass: Floats, variance: Floats, error: Floats, bins: int) -> tuple[Floats, Floats]:
+    """Root mean variance and root mean squared error of every bin, shape (..., bins) each.
+
+    NaN where the total weight is less than the number of bins.
+
+    Args:
+        mass: cumulative weights in the order of the stated sd, shape (..., B + 1).
+        variance: of weighted stated variances, the same shape.
+        error: of weighted squared errors, the same shape.
+        bins: number of bins of equal weight.
+    """
+    edges = bin_edges(mass[..., -1], bins)
+    stated, made = map(np.sqrt, binned_means(mass, edges, variance, error))
+    few = mass[..., -1:] < bins
+    return np.where(few, np.nan, stated), np.where(few, np.nan, made)
+
+
+def ence_of_bins(stated: Floats, made: Floats) -> Floats:
+    """ENCE from the two roots of `root_means`, shape (...)."""
+    return (np.abs(stated - made) / stated).mean(axis=-1)
+
+
+def _refuse_empty_bins(weights: Floats, bins: int) -> None:
+    if weights.sum() < bins:
+        raise InputError(
+            f"{weights.sum():g} observations for {bins} bins leave bins empty: use fewer bins "
+            "(weights count rows: a weight of 2 is two rows)"
+        )
 
 
 def ence_null(forecasts: Forecasts, seed: int, bins: int = 10, rounds: int = 200) -> Floats:
     """ENCE where the forecasts are right: observations are drawn from them.
+
+    A row with a weight has one draw, which counts as often as the row.
 
     Args:
         forecasts: stated sds; observations say only what is measured.
@@ -259,47 +303,77 @@ def ence_null(forecasts: Forecasts, seed: int, bins: int = 10, rounds: int = 200
 
     Returns:
         Mean and 97.5 % point over the rounds, shape (2, T).
+
+    Raises:
+        InputError: as in `ence`.
     """
-    forecasts.refuse_weights("ENCE")
     forecasts.refuse_points("ENCE")
     rng = np.random.default_rng(seed)
+    # tracks share the draws: what is stated of one track does not depend on the others
+    squares = rng.standard_normal((rounds, len(forecasts.mean))) ** 2
     found = []
-    for variance, _ in _by_track(forecasts):
-        drawn = np.stack(
-            [variance * rng.standard_normal(len(variance)) ** 2 for _ in range(rounds)]
-        )
-        values = _ence(variance, drawn, bins)
+    for variance, _, weights in _by_track(forecasts):
+        values = _drawn_ence(variance, weights, squares[:, : len(variance)], bins)
         found.append((values.mean(), np.quantile(values, 0.975)))
     return np.array(found).T
 
 
+def _drawn_ence(variance: Floats, weights: Floats, squares: Floats, bins: int) -> Floats:
+    """ENCE of every draw of z^2 of n rows, shape (rounds, n), by sums over bins."""
+    _refuse_empty_bins(weights, bins)
+    order = Order.of(variance)
+    ordered, stated = weights[order.rows], variance[order.rows]
+    mass = order.cumulative(ordered)
+    sums = order.cumulative(stated * ordered)
+    edges = bin_edges(mass[-1], bins)
+    (means,) = binned_means(mass, edges, sums)
+    # share of every key that lies in each bin: (bins, keys), then of its rows
+    inside = np.minimum(mass[1:], edges[1:, None]) - np.maximum(mass[:-1], edges[:-1, None])
+    shares = np.maximum(inside, 0) / np.diff(mass)
+    per_row = np.repeat(shares, np.diff(order.ends, prepend=-1), axis=1)
+    errors = squares @ (per_row * (stated * ordered)).T / np.diff(edges)
+    return ence_of_bins(np.sqrt(means), np.sqrt(errors))
+
+
 def rank_correlation(forecasts: Forecasts) -> Floats:
-    """Spearman correlation of stated sd and absolute error, shape (T,); NaN of constant sds."""
-    forecasts.refuse_weights("the rank correlation")
-    values = [
-        spearmanr(variance, error).statistic if np.ptp(variance) and np.ptp(error) else np.nan
-        for variance, error in _by_track(forecasts)
-    ]
+    """Spearman correlation of stated sd and absolute error, shape (T,); NaN of constant sds.
+
+    Weights count rows: a weight of 2 is two rows of equal rank.
+    """
+    values = []
+    for variance, error, weights in _by_track(forecasts):
+        stated, made = Order.of(variance), Order.of(error)
+        masses = [order.cumulative(weights[order.rows]) for order in (stated, made)]
+        rows = np.arange(len(weights))
+        ranks = stated.ranks(masses[0], rows), made.ranks(masses[1], rows)
+        values.append(rank_product(*ranks, weights))
     return np.array(values, dtype=np.float64)
 
 
-def _by_track(forecasts: Forecasts) -> list[tuple[Floats, Floats]]:
-    """Variances and squared errors of the measured rows of every track."""
-    parts = zip(forecasts.sd.T**2, forecasts.errors.T**2, forecasts.measured.T, strict=True)
-    return [(variance[known], error[known]) for variance, error, known in parts]
+def rank_product(first: Floats, second: Floats, weights: Floats) -> Floats:
+    """Weighted correlation of ranks over the last axis; NaN where either is constant.
+
+    Args:
+        first: mean ranks of rows, shape (..., n).
+        second: the same.
+        weights: of the rows, the same shape.
+    """
+    total = weights.sum(axis=-1, keepdims=True, dtype=np.float64)
+    middle = (total + 1) / 2
+    a, b = first - middle, second - middle
+    first_part, second_part = weights * a, weights * b
+    pairs = ((first_part, b), (first_part, a), (second_part, b))
+    product, left, right = (np.einsum("...n,...n->...", one, other) for one, other in pairs)
+    scale = np.sqrt(left * right)
+    return np.divide(
+        product, scale, out=np.full_like(scale, np.nan), where=scale > 1e-12 * total[..., 0] ** 3
+    )
 
 
-def _ence(variance: Floats, squared_errors: Floats, bins: int) -> Floats:
-    """ENCE of several draws of squared errors, shape (rounds, N), with the same variances."""
-    if len(variance) < bins:
-        raise InputError(
-            f"{len(variance)} observations for {bins} bins leave bins empty: use fewer bins"
-        )
-    order = np.argsort(variance, kind="stable")
-    keys = np.repeat(variance[order, None], len(squared_errors), axis=1)
-    errors = tie_means(squared_errors[:, order].T, keys)
-    gaps = []
-    for part in np.array_split(np.arange(len(variance)), bins):
-        stated = np.sqrt(variance[order][part].mean())
-        gaps.append(np.abs(stated - np.sqrt(errors[part].mean(axis=0))) / stated)
-    return np.mean(gaps, axis=0)
+def _by_track(forecasts: Forecasts) -> list[tuple[Floats, Floats, Floats]]:
+    """Variances, squared errors and weights of the measured rows of every track."""
+    parts = zip(
+        forecasts.sd.T**2, forecasts.errors.T**2, forecasts.row_weights.T, forecasts.measured.T,
+        strict=True,
+    )  # fmt: skip
+    return [(variance[on], error[on], weights[on]) for variance, error, weights, on in parts]

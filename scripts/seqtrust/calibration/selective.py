@@ -2,17 +2,20 @@
 
 Rows are kept in the order of an uncertainty, the smallest first; rows of equal uncertainty are
 averaged over their orders. Functions take losses and uncertainties of shape (N, T), NaN losses
-where not measured.
+where not measured, and weights of shape (N,), which count rows: a weight of 2 is two rows, so
+that their scale matters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from seqtrust.calibration.forecasts import tie_means
+from seqtrust.calibration import ordered
+from seqtrust.calibration.forecasts import checked_weights
 from seqtrust.calibration.grouping import Floats, Groups, group_array, refuse_overlap
+from seqtrust.calibration.ordered import Order
 from seqtrust.errors import InputError
 
 Flags = npt.NDArray[np.bool_]
@@ -20,30 +23,43 @@ Flags = npt.NDArray[np.bool_]
 COVERAGES = (1.0, 0.9, 0.8, 0.5, 0.2, 0.1)
 
 
-def risk_coverage(losses: Floats, uncertainty: Floats) -> Floats:
+def risk_coverage(losses: Floats, uncertainty: Floats, weights: Floats | None = None) -> Floats:
     """Mean loss of the k rows of smallest uncertainty, k = 1..N (El-Yaniv and Wiener 2010).
 
     Returns:
         Shape (N, T); NaN beyond the number of measured rows of a track.
 
     Raises:
-        InputError: shapes differ, an uncertainty is not finite, or a track has no loss.
+        InputError: shapes differ, an uncertainty is not finite, a track has no loss, or a weight
+            is not positive.
     """
-    measured = _checked(losses, uncertainty)
-    rows = np.arange(1, len(losses) + 1)[:, None]
-    risk = _ordered(losses, uncertainty, measured).cumsum(axis=0) / rows
-    return np.where(rows <= measured.sum(axis=0), risk, np.nan)
+    found = np.full(losses.shape, np.nan)
+    for track, part in enumerate(_sorted(losses, uncertainty, weights)):
+        kept = np.cumsum(part.weights)
+        found[: len(kept), track] = ordered.sums_at(part.mass, kept, part.loss)[0] / kept
+    return found
 
 
-def risk_at(curve: Floats, coverages: Sequence[float] = COVERAGES) -> Floats:
+def risk_at(
+    losses: Floats,
+    uncertainty: Floats,
+    coverages: Sequence[float] | Floats = COVERAGES,
+    weights: Floats | None = None,
+) -> Floats:
     """Risk of the ceil(c n) rows that are kept at each coverage c, shape (C, T).
 
     Args:
-        curve: from `risk_coverage`.
+        losses: shape (N, T).
+        uncertainty: shape (N, T).
         coverages: fractions in (0, 1].
+        weights: of the rows; n is their sum.
+
+    Raises:
+        InputError: as in `risk_coverage`, or a coverage is not in (0, 1].
     """
-    kept = _kept(np.asarray(coverages), (~np.isnan(curve)).sum(axis=0))
-    return np.take_along_axis(curve, kept - 1, axis=0)
+    wanted = checked_coverages(coverages)
+    parts = _sorted(losses, uncertainty, weights)
+    return np.stack([ordered.risks_at(part.mass, part.loss, wanted) for part in parts], axis=1)
 
 
 @dataclass(frozen=True)
@@ -64,26 +80,66 @@ class Areas:
     normalised: Floats
     augrc: Floats
 
+    @classmethod
+    def of(cls, aurc: Floats, augrc: Floats, best: Floats, whole: Floats, size: Floats) -> "Areas":
+        """Areas of a curve beside the best one, any shape.
 
-def areas(losses: Floats, uncertainty: Floats) -> Areas:
+        Args:
+            aurc: of the curve.
+            augrc: of the curve.
+            best: AURC of rows sorted by their loss.
+            whole: risk of all rows.
+            size: mean absolute loss, beside which a difference may be nothing but rounding.
+        """
+        spread = whole - best
+        known = spread > 1e-12 * size
+        normalised = np.full(np.shape(spread), np.nan)
+        np.divide(aurc - best, spread, out=normalised, where=known)
+        return cls(aurc, aurc - best, normalised, augrc)
+
+
+def areas(losses: Floats, uncertainty: Floats, weights: Floats | None = None) -> Areas:
     """Areas under the risk-coverage curve of every track.
 
     Raises:
         InputError: as in `risk_coverage`.
     """
-    curve = risk_coverage(losses, uncertainty)
-    places = np.arange(1, len(losses) + 1)[:, None]
-    # NaN losses are sorted last
-    best = np.nanmean(np.sort(losses, axis=0).cumsum(axis=0) / places, axis=0)
-    aurc = np.nanmean(curve, axis=0)
-    spread = np.nanmean(losses, axis=0) - best
-    tiny = 1e-12 * np.nanmean(np.abs(losses), axis=0)
-    return Areas(
-        np.asarray(aurc),
-        np.asarray(aurc - best),
-        np.divide(aurc - best, spread, out=np.full_like(spread, np.nan), where=spread > tiny),
-        np.asarray(np.nanmean(curve * places / (~np.isnan(curve)).sum(axis=0), axis=0)),
-    )
+    curves = _sorted(losses, uncertainty, weights)
+    ideal = _sorted(losses, np.nan_to_num(losses), weights)
+    found = []
+    for part, best in zip(curves, ideal, strict=True):
+        curve = part.mass, part.loss
+        both = ordered.area(*curve), ordered.generalised_area(*curve)
+        lowest = ordered.area(best.mass, best.loss)
+        found.append((*both, lowest, part.loss[-1] / part.mass[-1], part.size))
+    return Areas.of(*np.array(found).T)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """The measured rows of one track from most to least certain.
+
+    Attributes:
+        weights: of the rows, shape (n,).
+        mass: cumulative weights at the end of every uncertainty, shape (B + 1,).
+        loss: cumulative weighted losses.
+        size: mean absolute loss.
+    """
+
+    weights: Floats
+    mass: Floats
+    loss: Floats
+    size: float
+
+
+def _sorted(losses: Floats, uncertainty: Floats, weights: Floats | None) -> Iterator[_Sorted]:
+    measured = _checked(losses, uncertainty)
+    counts = np.ones(len(losses)) if weights is None else checked_weights(weights, len(losses))
+    for loss, key, known in zip(losses.T, uncertainty.T, measured.T, strict=True):
+        order = Order.of(key[known])
+        own, values = counts[known][order.rows], loss[known][order.rows]
+        size = float((np.abs(values) * own).sum() / own.sum())
+        yield _Sorted(own, order.cumulative(own), order.cumulative(own * values), size)
 
 
 def group_curves(losses: Floats, uncertainty: Floats, strata: Groups) -> dict[str, Floats]:
@@ -115,7 +171,11 @@ class Thresholds:
     groups: frozenset[str]
 
     def reached(
-        self, losses: Floats, uncertainty: Floats, groups: Sequence[str] | Groups
+        self,
+        losses: Floats,
+        uncertainty: Floats,
+        groups: Sequence[str] | Groups,
+        weights: Floats | None = None,
     ) -> tuple[Floats, Floats]:
         """Fraction kept and mean loss of what is kept elsewhere, shape (C, T) each.
 
@@ -126,15 +186,20 @@ class Thresholds:
         """
         measured = _checked(losses, uncertainty)
         refuse_overlap(self.groups, group_array(groups, len(losses)))
-        kept = (uncertainty <= self.values[:, None]) & measured
+        counts = np.ones(len(losses)) if weights is None else checked_weights(weights, len(losses))
+        own = np.where(measured, counts[:, None], 0.0)
+        kept = np.where(uncertainty <= self.values[:, None], own, 0.0)
         count = kept.sum(axis=1)
-        total = np.where(kept, losses, 0.0).sum(axis=1)
+        total = (kept * np.where(measured, losses, 0.0)).sum(axis=1)
         risk = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-        return count / measured.sum(axis=0), risk
+        return count / own.sum(axis=0), risk
 
 
 def fix_thresholds(
-    uncertainty: Floats, groups: Sequence[str] | Groups, coverages: Sequence[float] = COVERAGES
+    uncertainty: Floats,
+    groups: Sequence[str] | Groups,
+    coverages: Sequence[float] = COVERAGES,
+    weights: Floats | None = None,
 ) -> Thresholds:
     """The ceil(c n)-th smallest uncertainty of validation rows at each coverage c.
 
@@ -144,29 +209,29 @@ def fix_thresholds(
         uncertainty: shape (N, T).
         groups: shape (N,).
         coverages: fractions in (0, 1].
+        weights: of the rows; n is their sum.
     """
-    _checked(np.zeros_like(uncertainty), uncertainty)
+    wanted = checked_coverages(coverages)
     keys = group_array(groups, len(uncertainty))
-    rows = np.full(uncertainty.shape[1], len(uncertainty))
-    place = _kept(np.asarray(coverages), rows) - 1
-    values = np.take_along_axis(np.sort(uncertainty, axis=0), place, axis=0)
-    return Thresholds(tuple(coverages), values, frozenset(keys.tolist()))
+    values = []
+    for track, part in enumerate(_sorted(np.zeros_like(uncertainty), uncertainty, weights)):
+        # the last bit of a sum of weights must not move a row
+        kept = ordered.kept_mass(part.mass[-1], wanted) * (1 - 1e-12)
+        place = np.searchsorted(part.mass[1:], kept)
+        values.append(np.unique(uncertainty[:, track])[place])
+    return Thresholds(tuple(coverages), np.stack(values, axis=1), frozenset(keys.tolist()))
 
 
-def _ordered(losses: Floats, uncertainty: Floats, measured: Flags) -> Floats:
-    """Losses from most to least certain, ties averaged, what is not measured last."""
-    keys = np.where(measured, uncertainty, np.inf)
-    order = np.argsort(keys, axis=0, kind="stable")
-    sorted_keys = np.take_along_axis(keys, order, axis=0)
-    values = np.take_along_axis(np.where(measured, losses, 0.0), order, axis=0)
-    return tie_means(values, sorted_keys)
+def checked_coverages(coverages: Sequence[float] | Floats) -> Floats:
+    """Coverages as an array, shape (C,).
 
-
-def _kept(coverages: Floats, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """ceil(c n), at least 1, shape (C, T)."""
-    if ((coverages <= 0) | (coverages > 1)).any():
-        raise InputError(f"coverages {coverages.tolist()} must lie above 0 and at most at 1")
-    return np.maximum(np.ceil(np.round(coverages[:, None] * rows, 9)), 1).astype(np.int64)
+    Raises:
+        InputError: one is not in (0, 1].
+    """
+    wanted = np.asarray(coverages, dtype=np.float64)
+    if ((wanted <= 0) | (wanted > 1)).any():
+        raise InputError(f"coverages {wanted.tolist()} must lie above 0 and at most at 1")
+    return wanted
 
 
 def _checked(losses: Floats, uncertainty: Floats) -> Flags:

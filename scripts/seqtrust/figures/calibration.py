@@ -9,18 +9,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqtrust.calibration.assessment import (
+from seqtrust.calibration.assessment import STRATA
+from seqtrust.calibration.methods import (
     CQR,
-    EVERY,
     ISOTONIC_INTERVALS,
     ISOTONIC_QUANTILES,
     MONDRIAN,
     NONE,
     NORMALISED,
     SPLIT,
-    STRATA,
     VARIANCE_SCALING,
+    WEIGHTED,
 )
+from seqtrust.calibration.track_orders import EVERY
 from seqtrust.figures.style import SETTINGS, new_figure
 
 # Okabe and Ito's palette, with the marker that tells equal hues apart
@@ -33,6 +34,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     NORMALISED: {"color": "#CC79A7", "marker": "P"},
     MONDRIAN: {"color": "#D55E00", "marker": "X"},
     CQR: {"color": "#999999", "marker": "*"},
+    WEIGHTED: {"color": "#8B4513", "marker": "p"},
 }
 _STRATUM_COLOURS = dict(zip(STRATA, ("#56B4E9", "#0072B2", "#D55E00"), strict=True))
 DRAWN_LEVEL = 0.9

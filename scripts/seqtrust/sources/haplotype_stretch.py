@@ -8,7 +8,8 @@ from seqtrust import bases
 from seqtrust.edit_columns import EditColumns
 from seqtrust.errors import InputError
 from seqtrust.genome import Genome, Window
-from seqtrust.genotypes import ABSENT, UNKNOWN, GenotypeFile
+from seqtrust.genotype_files import Genotypes
+from seqtrust.genotypes import ABSENT, UNKNOWN
 from seqtrust.haplotype_edits import (
     Edits,
     Integers,
@@ -45,7 +46,7 @@ class Stretch:
     def __init__(
         self,
         genome: Genome,
-        genotypes: GenotypeFile,
+        genotypes: Genotypes,
         rules: HaplotypeRules,
         window: Window,
         start: int,

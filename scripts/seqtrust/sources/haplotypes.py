@@ -37,7 +37,7 @@ from seqtrust.edit_columns import EditColumns
 from seqtrust.errors import InputError
 from seqtrust.files import write_tsv
 from seqtrust.genome import Genome, Window
-from seqtrust.genotypes import GenotypeFile
+from seqtrust.genotype_files import Genotypes
 from seqtrust.haplotype_edits import Integers
 from seqtrust.sequence_set import StoredWindow
 from seqtrust.sources.haplotype_rules import HaplotypeRules, WindowCounts
@@ -76,7 +76,7 @@ class HaplotypeSequences:
     def __init__(
         self,
         genome: Genome,
-        genotypes: GenotypeFile,
+        genotypes: Genotypes,
         windows: Sequence[tuple[str, Window]],
         rules: HaplotypeRules,
         source: str = "windows",

@@ -1,0 +1,128 @@
+"""Trust scores: closed forms, a naive area, planted orders and refused input."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqtrust.errors import InputError
+from seqtrust.uncertainty.trust import (
+    DISTANCE,
+    EFFECT,
+    ENSEMBLE_Z,
+    SPREAD,
+    UNANIMITY,
+    WEAKEST,
+    ensemble_scores,
+    kmer_spectra,
+    likeness,
+    trust_table,
+    unit_scores,
+)
+
+
+def test_scores_of_three_replicates_by_hand():
+    found = ensemble_scores(np.array([[1.0, 2.0, 3.0], [-2.0, 1.0, -2.0], [0.5, 0.5, 0.5]]))
+    assert found[UNANIMITY] == pytest.approx([1, 2 / 3, 1])
+    assert found[EFFECT] == pytest.approx([2, 1, 0.5])
+    assert found[ENSEMBLE_Z][:2] == pytest.approx([2, 1 / 3**0.5])
+    assert found[ENSEMBLE_Z][2] > 1e300
+    assert found[SPREAD] == pytest.approx([-1, -(3**0.5), 0])
+    assert found[WEAKEST] == pytest.approx([1, -1, 0.5])
+
+
+def test_likeness_is_one_for_the_kmers_of_a_training_window():
+    rng = np.random.default_rng(0)
+    training = rng.integers(0, 4, (5, 400)).astype(np.uint8)
+    turned = 3 - training[2][::-1]
+    other = np.zeros(400, dtype=np.uint8)
+    found = likeness(np.stack([turned, other]), training, k=4, block=2)
+    assert found[0] == pytest.approx(1)
+    assert found[1] < 0.5
+    # a naive twin: largest dot product of the spectra
+    spectra = kmer_spectra(training, 4)
+    assert found[1] == pytest.approx(max(spectra @ kmer_spectra(other[None], 4)[0]))
+    assert np.isnan(likeness(training, training[:0])).all()
+    unknown = np.full((1, 400), 4, dtype=np.uint8)
+    assert likeness(unknown, training) == pytest.approx(0)
+
+
+def units(rng, count=600):
+    certainty = rng.normal(size=count)
+    wrong = rng.random(count) < 1 / (1 + np.exp(2 * certainty))
+    return pd.DataFrame(
+        {
+            "wrong": wrong,
+            "locus": [f"l{row // 2}" for row in range(count)],
+            UNANIMITY: np.round(1 / (1 + np.exp(-certainty)) * 3) / 3,
+            "right": certainty,
+            "noise": rng.normal(size=count),
+        }
+    )
+
+
+def test_the_score_that_orders_best_comes_first():
+    table = trust_table(units(np.random.default_rng(1)), ["noise", "right"], seed=2)
+    assert table["score"].tolist() == ["right", UNANIMITY, "noise"]
+    assert table["rank"].tolist() == [1, 2, 3]
+    rows = table.set_index("score")
+    assert rows.loc["right", "gain_low"] > 0
+    assert rows.loc["noise", "gain_high"] < 0
+    assert rows.loc[UNANIMITY, ["gain", "gain_low", "gain_high"]].tolist() == [0, 0, 0]
+    assert rows.loc["noise", "normalised"] == pytest.approx(1, abs=0.15)
+    assert rows.loc["right", "loci"] == 300
+
+
+def test_areas_are_those_of_a_loop():
+    found = units(np.random.default_rng(3), count=40)
+    table = trust_table(found, ["right"], seed=1).set_index("score")
+    order = np.argsort(-found["right"].to_numpy())
+    wrong = found["wrong"].to_numpy()[order]
+    naive = np.mean([wrong[: kept + 1].mean() for kept in range(len(wrong))])
+    assert table.loc["right", "aurc"] == pytest.approx(naive)
+
+
+def verdicts():
+    return pd.DataFrame(
+        {
+            "unit": ["a", "b", "c", "d"],
+            "track": "t",
+            "split": ["test", "train", "test", "test"],
+            "locus": ["x", "x", "y", "z"],
+            "truth": [1.0, -1.0, 1.0, None],
+            "class": ["inconsistent", "consistently_incorrect", "tie", "unanimous"],
+            "scores": [[1.0, -0.5], [2.0, 2.0], [0.0, 0.0], [1.0, 1.0]],
+        }
+    )
+
+
+def test_units_are_the_decided_ones_with_a_truth():
+    found = unit_scores(verdicts(), {"a": 0.9}, {"own": {"a": 3.0, "b": 4.0}})
+    assert found["unit"] == ["a", "b"]
+    assert found["wrong"].tolist() == [False, True]
+    assert found[DISTANCE] == [0.9, None]
+    assert found["own"] == [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({UNANIMITY: {"a": 1, "b": 1}}, "there is a score 'unanimity' already"),
+        ({"own": {"a": 1}}, "the table of 'own' lacks 1 units, first 'b'"),
+    ],
+)
+def test_bad_tables_are_refused(tables, message):
+    with pytest.raises(InputError, match=message):
+        unit_scores(verdicts(), {}, tables)
+
+
+def test_nothing_to_judge_is_refused():
+    with pytest.raises(InputError, match="no decided unit with a truth"):
+        unit_scores(verdicts().iloc[2:], {}, {})
+    single = verdicts().assign(scores=[[1.0]] * 4)
+    with pytest.raises(InputError, match="one replicate has no spread"):
+        unit_scores(single, {}, {})
+    with pytest.raises(InputError, match="no unit is held out"):
+        trust_table(units(np.random.default_rng(0)).iloc[:0], [], seed=1)
+    gaps = units(np.random.default_rng(0)).assign(own=np.nan)
+    with pytest.raises(InputError, match="score 'own' is empty"):
+        trust_table(gaps, ["own"], seed=1)
