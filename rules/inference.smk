@@ -1,10 +1,10 @@
-# Inference: one job per replicate and shard of a sequence set.
+# Inference: one job per shard of a sequence set, and per replicate unless they go together.
 
 
 rule predict:
     input:
         sequences="<results>/sequences/{set}.parquet",
-        replicate="<results>/ensembles/{ensemble}/{replicate}.safetensors",
+        replicates=["<results>/ensembles/{ensemble}/{replicate}.safetensors"],
         sources=own_sources,
     output:
         "<results>/predictions/{ensemble}/{set}/{replicate}/{scatteritem}.parquet",
@@ -13,7 +13,7 @@ rule predict:
     benchmark:
         "<results>/benchmarks/predict/{ensemble}.{set}.{replicate}.{scatteritem}.jsonl"
     wildcard_constraints:
-        ensemble=names(set(ENSEMBLES) - set(ensembles_of_kind("table"))),
+        ensemble=names(set(ENSEMBLES) - {*ensembles_of_kind("table"), *TOGETHER}),
     conda:
         "../envs/gpu.yaml"
     threads: lookup("ensembles/{ensemble}/threads", within=config)
@@ -27,6 +27,37 @@ rule predict:
         code=code_digest("predict"),
     script:
         "../scripts/predict.py"
+
+
+# the files of all replicates are outputs of one job, so each ensemble needs a rule of its own
+for ensemble in TOGETHER:
+
+    rule:
+        name:
+            f"predict_{ensemble}_together"
+        input:
+            sequences="<results>/sequences/{set}.parquet",
+            replicates=replicate_files_of(ensemble),
+            sources=sources_of(ensemble),
+        output:
+            predictions_of_all(ensemble),
+        log:
+            f"<results>/logs/predict/{ensemble}.{{set}}.all.{{scatteritem}}.log",
+        benchmark:
+            f"<results>/benchmarks/predict/{ensemble}.{{set}}.all.{{scatteritem}}.jsonl"
+        conda:
+            "../envs/gpu.yaml"
+        threads: ENSEMBLES[ensemble]["threads"]
+        resources:
+            gpu=ENSEMBLES[ensemble]["gpu"],
+            mem_mb=memory_of_all(ensemble),
+            runtime=attempted(60 * len(replicates(ensemble))),
+        params:
+            outputs=ENSEMBLES[ensemble]["outputs"],
+            settings=ENSEMBLES[ensemble]["inference"],
+            code=code_digest("predict"),
+        script:
+            "../scripts/predict.py"
 
 
 rule ism:

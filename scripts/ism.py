@@ -21,5 +21,7 @@ with log_to(snakemake.log[0]) as log:
         threads=snakemake.threads,
         device="cuda" if snakemake.resources.gpu else "cpu",
     ) as run:
-        write_maps(snakemake.output[0], run.rows(sequences), run.outputs[0], run.metadata)
+        write_maps(
+            snakemake.output[0], run.rows(sequences), run.outputs[0], run.metadata, run.totals
+        )
         log.info("%s; %s", run.counts, run.metadata())

@@ -1,6 +1,6 @@
-"""Predict one shard of a sequence set with one replicate."""
+"""Predict one shard of a sequence set with one replicate, or with all of an ensemble at once."""
 
-from seqtrust.inference.parts import digest_of, predict_to_file
+from seqtrust.inference.parts import digest_of, predict_to_files
 from seqtrust.logs import log_to
 from seqtrust.models.checkpoint import load_replicate
 from seqtrust.sequence_set import read_shard
@@ -8,16 +8,20 @@ from seqtrust.sequence_set import read_shard
 with log_to(snakemake.log[0]) as log:
     files, params = snakemake.input, snakemake.params
     shard = snakemake.wildcards.scatteritem
-    settings = params.settings | {
+    settings = {name: value for name, value in params.settings.items() if name != "together"}
+    settings |= {
         "threads": snakemake.threads,
         "device": "cuda" if snakemake.resources.gpu else "cpu",
     }
     key = digest_of(
-        [files.sequences, files.replicate],
+        [files.sequences, *files.replicates],
         settings | {"shard": shard, "outputs": params.outputs, "code": params.code},
     )
-    replicate, sequences = load_replicate(files.replicate), read_shard(files.sequences, shard)
-    metadata = predict_to_file(
-        snakemake.output[0], replicate, sequences, params.outputs, key, **settings
-    )
-    log.info("%d sequences; %s", len(sequences.sequences), metadata)
+    replicates = [load_replicate(path) for path in files.replicates]
+    sequences = read_shard(files.sequences, shard)
+    for path, metadata in zip(
+        snakemake.output,
+        predict_to_files(snakemake.output, replicates, sequences, params.outputs, key, **settings),
+        strict=True,
+    ):
+        log.info("%s: %d sequences; %s", path, len(sequences.sequences), metadata)

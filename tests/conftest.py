@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pysam
 import pytest
+import torch
 from hypothesis import settings
 
 from seqtrust.genome import Genome
@@ -63,6 +64,24 @@ def tiny_genome(make_genome: MakeGenome, tiny_contigs: dict[str, str]) -> Genome
 def tiny_genome_bgzipped(make_genome: MakeGenome, tiny_contigs: dict[str, str]) -> Genome:
     """The tiny contigs as a bgzipped FASTA."""
     return make_genome(tiny_contigs, bgzip=True)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[
+                pytest.mark.gpu,
+                pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+            ],
+        ),
+    ],
+)
+def device(request: pytest.FixtureRequest) -> str:
+    """The devices that inference is tested on."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ SCHEMA = TableSchema(
 )
 
 
-_COUNTS = ("n_sequences", "n_distinct")
+_COUNTS = ("n_sequences", "n_distinct", "clipped")
+_COUNTED = ("shared", "work")
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,10 @@ def _added_up(found: Sequence[Mapping[str, str]]) -> dict[str, str]:
     for name in _COUNTS:
         if name in total:
             total[name] = dump(sum(json.loads(metadata[name]) for metadata in found))
-    if "shared" in total:
-        shared = [json.loads(metadata["shared"]) for metadata in found]
-        total["shared"] = dump({key: sum(one[key] for one in shared) for key in shared[0]})
+    for name in _COUNTED:
+        if name in total:
+            parts = [json.loads(metadata[name]) for metadata in found]
+            total[name] = dump({key: sum(one[key] for one in parts) for key in parts[0]})
     return total
 
 

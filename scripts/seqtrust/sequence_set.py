@@ -6,7 +6,8 @@ inference never opens a FASTA. Row groups hold whole windows, so that a shard is
 without the rest.
 """
 
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Sequences
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,7 +19,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import xxhash
 
 from seqtrust.bases import Codes
 from seqtrust.edit_columns import EditColumns, edit_columns, edited_blocks
@@ -30,6 +30,8 @@ from seqtrust.tables import Column, TableSchema, check_schema, metadata_of
 
 ROW_GROUP_BYTES = 16_000_000
 WINDOW, SEQUENCE = "window", "sequence"
+# sequences and edits of a window that are faster made one by one
+_FEW = 8
 _KINDS = pa.array([WINDOW, SEQUENCE])
 
 _EDIT = pa.struct([("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
@@ -112,6 +114,9 @@ class StoredWindow:
 
     def blocks(self, columns: EditColumns) -> Iterator[Codes]:
         """The model inputs of many sequences: see `edit_columns.edited_blocks`."""
+        if len(columns) and len(columns) + len(columns.starts) <= _FEW:
+            rows = [self.sequence(columns.edits(row)) for row in range(len(columns))]
+            return iter([np.stack(rows)])
         return edited_blocks(self.bases, self.flank_start, self.window, columns)
 
 
@@ -232,6 +237,25 @@ class SequenceSet:
             bounds.append(len(windows))
         return bounds
 
+    def places(self, first: int, last: int) -> int:
+        """How many places of an assembly the sequences [first, last) lie at."""
+        windows = np.unique(self.window_indices()[first:last])
+        return len({place_of(self.windows[index]) for index in windows})
+
+    def some(self, rows: Iterable[int]) -> "SequenceSet":
+        """The sequences of some rows with all windows."""
+        return SequenceSet(self.windows, [self.sequences[row] for row in rows], self.metadata)
+
+    def rows_by_location(self) -> list[list[tuple[int, int]]]:
+        """Runs [first, last) of rows of windows that lie at one place, for every place."""
+        places: dict[tuple[Any, ...], list[tuple[int, int]]] = {}
+        row = 0
+        for index, columns in StoredSequences.of(self.sequences).runs():
+            run = row, row + len(columns)
+            places.setdefault(place_of(self.windows[index]), []).append(run)
+            row += len(columns)
+        return list(places.values())
+
     def by_location(self) -> Iterator[list[tuple[int, Iterator[Codes]]]]:
         """Sequences of windows that lie at one place of an assembly, together.
 
@@ -243,9 +267,7 @@ class SequenceSet:
         row = 0
         for index, columns in StoredSequences.of(self.sequences).runs():
             stored = self.windows[index]
-            window = stored.window
-            place = window.assembly, window.contig, window.start, window.length, window.strand
-            places.setdefault(place, []).append((row, stored.blocks(columns)))
+            places.setdefault(place_of(stored), []).append((row, stored.blocks(columns)))
             row += len(columns)
         yield from places.values()
 
@@ -287,7 +309,24 @@ def sequence_hash(codes: Codes) -> bytes:
 
     Two of n different sequences have one hash with a chance of about n**2 / 2**129.
     """
+    import xxhash
+
     return xxhash.xxh3_128_digest(np.ascontiguousarray(codes).data)
+
+
+def hash_of_run() -> Callable[[Codes], bytes]:
+    """What tells the sequences of one run apart: `sequence_hash`, or BLAKE2b without xxhash."""
+    try:
+        import xxhash  # noqa: F401
+    except ImportError:
+        return lambda codes: hashlib.blake2b(codes.tobytes(), digest_size=16).digest()
+    return sequence_hash
+
+
+def place_of(stored: StoredWindow) -> tuple[Any, ...]:
+    """The place of an assembly that a window lies at."""
+    window = stored.window
+    return window.assembly, window.contig, window.start, window.length, window.strand
 
 
 Edited = Sequences[tuple[str, tuple[Edit, ...]]]

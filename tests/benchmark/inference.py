@@ -12,22 +12,19 @@ import argparse
 import platform
 import tempfile
 import time
+from copy import deepcopy
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
-from seqtrust.genome import Genome, Window
-from seqtrust.genotypes import GenotypeFile
 from seqtrust.inference.augment import make_passes
 from seqtrust.inference.engine import Engine
 from seqtrust.models.architectures import build_model
+from seqtrust.models.facts import Track
 from seqtrust.models.model import evaluation, exact_float32
 from seqtrust.outputs import resolve_outputs
-from seqtrust.sources.haplotype_rules import HaplotypeRules
-from seqtrust.sources.haplotypes import HaplotypeSequences
-from seqtrust.variant_files import index
 
 LENGTH = 131_072
 PUBLISHED = {
@@ -55,16 +52,20 @@ TSS_BINS = {"tss": {"tracks": [12, 69, 4828], "bins": [443, 453], "reduction": "
 ALL_BINS = {"all": {"tracks": [12, 69, 4828], "reduction": "sum"}}
 
 
-def basenji2(device):
+def basenji2(device, seed=1):
     """The published architecture with random weights and statistics."""
-    torch.manual_seed(1)
-    model = build_model("basenji2", {"model": PUBLISHED}, [], "")
+    torch.manual_seed(seed)
+    return randomised(build_model("basenji2", {"model": PUBLISHED}, [], "")).to(device)
+
+
+def randomised(model):
+    """A model with random statistics and scales of its normalisation."""
     for layer in model.module.modules():
         if isinstance(layer, torch.nn.BatchNorm1d):
             torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
             torch.nn.init.normal_(layer.bias, std=0.1)
             torch.nn.init.normal_(layer.running_mean, std=0.1)
-    return model.to(device)
+    return model
 
 
 # --- sequences ---------------------------------------------------------------------------------
@@ -72,6 +73,12 @@ def basenji2(device):
 
 def locus_haplotypes(folder, variants):
     """Distinct haplotypes of one gene's window and how many haplotypes the people have."""
+    from seqtrust.genome import Genome, Window
+    from seqtrust.genotypes import GenotypeFile
+    from seqtrust.sources.haplotype_rules import HaplotypeRules
+    from seqtrust.sources.haplotypes import HaplotypeSequences
+    from seqtrust.variant_files import index
+
     genome = Genome(folder / "GRCh37.20_1-2Mb.fa.gz", "grch37", "GRCh37")
     vcf = folder / "shapeit4_reference_1kg300.vcf.gz"
     window = Window("grch37", "20", 1_373_805, LENGTH // 2, LENGTH, "-")
@@ -124,7 +131,7 @@ def seconds_of(function, device):
 def compare(model, codes, outputs, sequences, arguments):
     """Seconds of full windows, scaled to `sequences`, and of the engine; their difference."""
     engine = Engine(
-        model,
+        [model],
         resolve_outputs(outputs, model.facts, LENGTH),
         make_passes(False, (0,), LENGTH),
         LENGTH,
@@ -153,6 +160,76 @@ def print_row(what, sequences, full, fast, difference, spread):
         f"{spread:.1e} |",
         flush=True,
     )
+
+
+# --- replicates together -----------------------------------------------------------------------
+
+
+def small_basenji2(seed):
+    """A quarter of the published channels, for windows of 16,384 bp."""
+    parameters = deepcopy(PUBLISHED)
+    first, tower, dilated, crop, last = parameters["trunk"]
+    first["filters"], tower["filters_init"], dilated["filters"] = 72, 84, 96
+    crop["cropping"], last["filters"] = 32, 384
+    parameters |= {"seq_length": 16_384, "target_length": 64}
+    torch.manual_seed(seed)
+    return randomised(build_model("basenji2", {"model": parameters}, [], ""))
+
+
+def toy_cnn(seed):
+    """The toy's network."""
+    torch.manual_seed(seed)
+    return randomised(build_model("cnn", {}, [Track("a"), Track("b")], "toy"))
+
+
+def together(make, length, count, outputs, arguments, replicates=5):
+    """Seconds of five replicates in turn and side by side; the difference; what "auto" takes."""
+    models = [make(seed).to(arguments.device) for seed in range(replicates)]
+    for model in models:
+        model.module.eval()
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 4, (1, length)).astype(np.uint8).repeat(count, 0)
+    for row in codes[1:]:
+        place = length // 2 + rng.integers(-200, 200)
+        row[place] = (row[place] + 1) % 4
+    shown = torch.from_numpy(codes).to(arguments.device)
+    specs = resolve_outputs(outputs, models[0].facts, length)
+    engines = {
+        stack: Engine(models, specs, make_passes(False, (0,), length), length, stack=stack)
+        for stack in (False, True, "auto")
+    }
+    seconds, found = {False: [], True: []}, {}
+    for _ in range(3):
+        for stack, taken in seconds.items():
+            engine = engines[stack]
+            took, found[stack] = seconds_of(lambda e=engine: e(shown, alike=True), arguments.device)
+            taken.append(took)
+    (name,) = outputs
+    one, other = found[True][name], found[False][name]
+    difference = float((one - other).abs().max() / other.abs().max())
+    return seconds, difference, engines["auto"].stacked
+
+
+def print_together(arguments):
+    print(
+        "\n| five replicates | bp | alleles of a window | in turn s | side by side s | ratio of "
+        "medians | of the best | relative difference | auto |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    every, tss = {"all": {"tracks": [0, 1], "reduction": "sum"}}, TSS_BINS
+    for what, make, length, count, outputs in (
+        ("toy's `cnn`", toy_cnn, 2048, 64, every),
+        ("Basenji2, a quarter of its channels", small_basenji2, 16_384, 16, every),
+        ("Basenji2, TSS bins", lambda seed: basenji2(arguments.device, seed), LENGTH, 4, tss),
+    ):
+        seconds, difference, stacked = together(make, length, count, outputs, arguments)
+        turn, side = seconds[False], seconds[True]
+        print(
+            f"| {what} | {length:,} | {count} | {median(turn):.3g} | {median(side):.3g} | "
+            f"{median(turn) / median(side):.2g} | {min(turn) / min(side):.2g} | {difference:.0e} | "
+            f"{'side by side' if stacked else 'in turn'} |",
+            flush=True,
+        )
 
 
 def main():
@@ -195,6 +272,8 @@ def main():
             *numbers, engine = compare(model, codes, outputs, sequences, arguments)
             print_row(what, sequences, *numbers)
             print(f"<!-- {engine.saved} -->")
+    with torch.inference_mode(), exact_float32():
+        print_together(arguments)
 
 
 if __name__ == "__main__":

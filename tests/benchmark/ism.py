@@ -83,12 +83,12 @@ class OneBin(torch.nn.Module):
 NETWORKS = {"BPNet-like": BpnetLike, "Basset-like": BassetLike}
 
 
-def build(name):
+def build(name, device):
     """A network and a sequence, the same in every process."""
     torch.manual_seed(1)
     module = NETWORKS[name]().eval()
     codes = torch.randint(0, 4, (module.length,), dtype=torch.uint8)
-    return module, codes
+    return module.to(device), codes.to(device)
 
 
 def middle(module):
@@ -99,11 +99,11 @@ def middle(module):
 def explicit_mutants(module, codes):
     """Effects (positions, 4, tracks) of the middle, in batches."""
     start, stop = middle(module)
-    bases = torch.eye(4)
+    bases = torch.eye(4, device=codes.device)
     reference = module(bases[codes.long()].T[None])
     mutants = [(place, base) for place in range(start, stop) for base in range(4)]
     mutants = [(place, base) for place, base in mutants if base != codes[place]]
-    effects = torch.zeros(POSITIONS, 4, reference.shape[1])
+    effects = torch.zeros(POSITIONS, 4, reference.shape[1], device=codes.device)
     for first in range(0, len(mutants), BATCH):
         some = mutants[first : first + BATCH]
         shown = codes.repeat(len(some), 1)
@@ -112,7 +112,7 @@ def explicit_mutants(module, codes):
         predicted = module(bases[shown.long()].transpose(1, 2).contiguous())
         for row, (place, base) in enumerate(some):
             effects[place - start, base] = predicted[row] - reference[0]
-    return effects.numpy()
+    return effects.cpu().numpy()
 
 
 def tangermeme(module, codes):
@@ -120,18 +120,24 @@ def tangermeme(module, codes):
     from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
     start, stop = middle(module)
-    shown = torch.eye(4)[codes.long()].T[None].contiguous()
+    shown = torch.eye(4)[codes.cpu().long()].T[None].contiguous()
     reference, predicted = saturation_mutagenesis(
-        module, shown, start=start, end=stop, batch_size=BATCH, device="cpu", raw_outputs=True
+        module,
+        shown,
+        start=start,
+        end=stop,
+        batch_size=BATCH,
+        device=str(codes.device),
+        raw_outputs=True,
     )
-    return (predicted[0] - reference[0]).permute(1, 0, 2).numpy()
+    return (predicted[0] - reference[0]).permute(1, 0, 2).cpu().numpy()
 
 
-def serve(threads):
+def serve(threads, device):
     """Answer every line, the name of a network, with seconds and effects of tangermeme."""
     torch.set_num_threads(threads)
     for line in sys.stdin:
-        module, codes = build(line.strip())
+        module, codes = build(line.strip(), device)
         began = time.perf_counter()
         effects = tangermeme(module, codes)
         answer = {"seconds": time.perf_counter() - began, "effects": effects.tolist()}
@@ -145,13 +151,14 @@ def whole_map(module, codes):
     from seqtrust.models.model import Model
 
     with torch.inference_mode():
-        tracks = module(torch.zeros(1, 4, module.length)).shape[1]
+        tracks = module(torch.zeros(1, 4, module.length, device=codes.device)).shape[1]
     facts = Facts(
         module.length, module.length, 0, tuple(Track(f"t{i}") for i in range(tracks)),
         module.length, "", "log_expression",
     )  # fmt: skip
     model = Model(OneBin(module).eval(), facts, "benchmark", {})
-    maps = saturation(model, codes.numpy()[None], {"all": {}}, threads=torch.get_num_threads())
+    threads, device = torch.get_num_threads(), codes.device.type
+    maps = saturation(model, codes.cpu().numpy()[None], {"all": {}}, threads=threads, device=device)
     assert not maps.metadata["full_because"]
     return maps.effects["all"][0, :, :, :, 0]
 
@@ -168,28 +175,30 @@ def main():
     parser.add_argument("--peer-python", help="python of an environment with tangermeme")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.threads)
+        serve(options.threads, options.device)
         return
     torch.set_num_threads(options.threads)
     peer = None
     if options.peer_python:
         command = [options.peer_python, __file__, "--serve", "--threads", str(options.threads)]
+        command += ["--device", options.device]
         peer = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
     for name in NETWORKS:
-        report(name, compare(name, options.repeats, peer))
+        report(name, compare(name, options.repeats, peer, options.device))
     if peer:
         peer.stdin.close()
         peer.wait()
 
 
-def compare(name, repeats, peer):
+def compare(name, repeats, peer, device):
     """Seconds for a whole sequence per method, and the largest difference from full passes."""
-    module, codes = build(name)
+    module, codes = build(name, device)
     part = slice(*middle(module))
     scale = (3 * module.length + 1) / (3 * POSITIONS + 1)
     seconds, difference = {}, {}

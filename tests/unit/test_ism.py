@@ -62,7 +62,7 @@ def naive(model, codes, outputs, **settings):
     specs = resolve_outputs(outputs, model.facts, codes.shape[1])
     turned = settings.get("reverse_complement", False)
     passes = make_passes(turned, settings.get("shifts", (0,)), codes.shape[1])
-    engine = Engine(model, specs, passes, codes.shape[1], savings=False)
+    engine = Engine([model], specs, passes, codes.shape[1], savings=False)
     found = {spec.name: np.full((*codes.shape, 4, *spec.shape), np.nan) for spec in specs}
     with torch.inference_mode():
         for row, sequence in enumerate(codes):
@@ -84,11 +84,11 @@ def assert_equal_maps(maps, expected, tolerance=1e-6):
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("shifts", [(0,), (-3, 0, 2)])
-def test_maps_are_those_of_explicit_mutants(turned, shifts):
+def test_maps_are_those_of_explicit_mutants(turned, shifts, device):
     codes = some_codes(2)
     codes[0, [0, 11]] = 4
     settings = {"reverse_complement": turned, "shifts": shifts}
-    maps = saturation(MODEL, codes, OUTPUTS, **settings)
+    maps = saturation(MODEL, codes, OUTPUTS, device=device, **settings)
     assert maps.metadata["full_because"] == ""
     assert_equal_maps(maps, naive(MODEL, codes, OUTPUTS, **settings))
     assert [maps.effects[name].shape for name in OUTPUTS] == [
@@ -120,10 +120,12 @@ def test_maps_are_those_of_explicit_mutants(turned, shifts):
         ),
     ],
 )
-def test_maps_of_architectures_are_those_of_explicit_mutants(architecture, parameters, length):
+def test_maps_of_architectures_are_those_of_explicit_mutants(
+    architecture, parameters, length, device
+):
     model = network(parameters, () if architecture == "mpra_dragonn" else TRACKS, architecture)
     codes = some_codes(1, length)
-    maps = saturation(model, codes, {"all": {}})
+    maps = saturation(model, codes, {"all": {}}, device=device)
     assert maps.metadata["full_because"] == ""
     assert_equal_maps(maps, naive(model, codes, {"all": {}}))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from seqtrust.inference.augment import make_passes
 from seqtrust.inference.engine import Engine
 from seqtrust.inference.local_graph import NotLocalError
-from seqtrust.inference.shared import SharedGraph, unique_rows
+from seqtrust.inference.numbering import unique_rows
+from seqtrust.inference.shared import SharedGraph
 from seqtrust.inference.tracing import local_graph
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import Exponential
@@ -240,7 +241,7 @@ def test_unique_rows_stand_for_all(rows):
 
 
 def test_rows_of_one_fingerprint_are_told_apart(monkeypatch):
-    module = "seqtrust.inference.shared._fingerprints"
+    module = "seqtrust.inference.numbering._fingerprints"
     monkeypatch.setattr(module, lambda rows: torch.zeros(len(rows), dtype=torch.int64))
     table = torch.tensor([[1, 2], [3, 4], [1, 2]], dtype=torch.int32)
     first, kind = unique_rows(table)
@@ -281,7 +282,7 @@ def test_attention_runs_in_full_passes():
     outputs = [OutputSpec("some", (1, 3), (4, 5), "sum", ("b", "d"))]
     codes = haplotypes(1, 3)
     with torch.inference_mode():
-        engine = Engine(model, outputs, make_passes(False, (0,), LENGTH), LENGTH)
+        engine = Engine([model], outputs, make_passes(False, (0,), LENGTH), LENGTH)
         expected = model(codes)[:, 4:6][..., [1, 3]].sum(dim=1)
         found = engine(codes, alike=True)["some"][..., 0]
     assert engine.full_passes

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from seqtrust.errors import InputError
 from seqtrust.inference.engine import Engine
-from seqtrust.inference.parts import digest_of, predict_to_file
+from seqtrust.inference.parts import digest_of, predict_to_files
 from seqtrust.inference.predict import predict, predict_in_parts
 from seqtrust.models.architectures import build_model
 from seqtrust.models.facts import Track
@@ -28,11 +28,15 @@ OUTPUTS = {"profile": {}, "total": {"tracks": ["open"], "reduction": "sum"}}
 SMALL = 1_000_000
 
 
-def network():
+def network(seed=5):
     parameters = {"channels": 6, "pool": [4, 2], "kernel": 7, "dilations": [1]}
     model = build_model("cnn", parameters, [Track("open"), Track("shut")], "toy")
-    initialise(model.module, 5)
+    initialise(model.module, seed)
     return model
+
+
+def several(count):
+    return [network(5 + number) for number in range(count)]
 
 
 MODEL = network()
@@ -69,19 +73,24 @@ def test_bounds_cut_between_windows(sizes, size):
 def test_parts_are_the_whole_in_its_order(sizes, part_macs):
     sequences = windows_of(sizes)
     whole = predict(MODEL, sequences, OUTPUTS)
-    numbered = list(predict_in_parts(MODEL, sequences, OUTPUTS, part_macs=part_macs))
+    numbered = list(predict_in_parts([MODEL], sequences, OUTPUTS, part_macs=part_macs))
     assert [number for number, _ in numbered] == list(range(len(numbered)))
-    parts = joined([part for _, part in numbered])
+    parts = joined([part for _, (part,) in numbered])
     assert parts.sequence_ids == whole.sequence_ids == sequences.ids()
     for name in OUTPUTS:
         np.testing.assert_allclose(parts.values[name], whole.values[name], atol=1e-6)
+    # the first part is what is checked
+    for metadata in (parts.metadata, whole.metadata):
+        del metadata["check_error"]
     assert parts.metadata == whole.metadata
 
 
 def test_a_file_in_parts_is_read_as_one(tmp_path):
     sequences = windows_of([2] * 9)
     whole = predict(MODEL, sequences, OUTPUTS)
-    metadata = predict_to_file(tmp_path / "p", MODEL, sequences, OUTPUTS, "key", part_macs=SMALL)
+    (metadata,) = predict_to_files(
+        [tmp_path / "p"], [MODEL], sequences, OUTPUTS, "key", part_macs=SMALL
+    )
     found = read_predictions([tmp_path / "p"])
     assert found.sequence_ids == whole.sequence_ids
     assert metadata["n_sequences"] == "18"
@@ -96,7 +105,7 @@ def test_parts_of_something_else_are_thrown_away(tmp_path, caplog):
     other.mkdir()
     wrong = predict(MODEL, windows_of([3]), OUTPUTS)
     write_predictions(other / "000000.parquet", wrong)
-    predict_to_file(tmp_path / "p", MODEL, sequences, OUTPUTS, "key", part_macs=SMALL)
+    predict_to_files([tmp_path / "p"], [MODEL], sequences, OUTPUTS, "key", part_macs=SMALL)
     assert read_predictions([tmp_path / "p"]).sequence_ids == sequences.ids()
     assert not other.exists()
     assert "going on" not in caplog.text
@@ -123,34 +132,40 @@ def slowly(path, predictions):
     write(path, predictions)
     time.sleep(0.15)
 parts.write_predictions = slowly
-parts.predict_to_file({path!r}, tests.MODEL, tests.windows_of([2] * 12), tests.OUTPUTS, "key",
-                      part_macs=1)
+parts.predict_to_files({paths!r}, tests.several({count}), tests.windows_of([2] * 12),
+                       tests.OUTPUTS, "key", part_macs=1)
 """
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path):
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, count):
     here = Path(__file__).parent
-    undisturbed = tmp_path / "undisturbed"
-    predict_to_file(undisturbed, MODEL, windows_of([2] * 12), OUTPUTS, "key", part_macs=1)
-    target = tmp_path / "killed"
+    undisturbed = [tmp_path / f"undisturbed{number}" for number in range(count)]
+    sequences = windows_of([2] * 12)
+    predict_to_files(undisturbed, several(count), sequences, OUTPUTS, "key", part_macs=1)
+    targets = [tmp_path / f"killed{number}" for number in range(count)]
     text = SCRIPT.format(
-        scripts=str(here.parents[1] / "scripts"), tests=str(here), path=str(target)
+        scripts=str(here.parents[1] / "scripts"),
+        tests=str(here),
+        paths=list(map(str, targets)),
+        count=count,
     )
-    folder = tmp_path / "killed.key.parts"
+    folders = [tmp_path / f"{target.name}.key.parts" for target in targets]
     for wanted in (1, 4, 9):
         process = subprocess.Popen([sys.executable, "-c", text])
-        while len(list(folder.glob("*.parquet"))) < wanted:
+        while len(list(folders[0].glob("*.parquet"))) < wanted:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert not target.exists()
-        kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.parquet")}
+        assert not any(target.exists() for target in targets)
+        kept = {path.name: path.stat().st_mtime_ns for path in folders[0].glob("*.parquet")}
     subprocess.run([sys.executable, "-c", text], check=True)
     assert len(kept) >= 9
-    assert target.read_bytes() == undisturbed.read_bytes()
-    assert not folder.exists()
+    assert [path.read_bytes() for path in targets] == [path.read_bytes() for path in undisturbed]
+    assert len({path.read_bytes() for path in targets}) == count
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_batches_are_halved_until_they_fit(monkeypatch, caplog):
@@ -158,11 +173,11 @@ def test_batches_are_halved_until_they_fit(monkeypatch, caplog):
     expected = predict(MODEL, sequences, OUTPUTS)
     right, sizes = Engine._values, []
 
-    def small_memory(engine, view, codes, alike):
+    def small_memory(engine, view, codes, *settings):
         sizes.append(len(codes))
         if len(codes) > 3:
             raise torch.OutOfMemoryError("tried to allocate 7 GiB")
-        return right(engine, view, codes, alike)
+        return right(engine, view, codes, *settings)
 
     monkeypatch.setattr(Engine, "_values", small_memory)
     found = predict(MODEL, sequences, OUTPUTS)

@@ -14,9 +14,9 @@ from hypothesis.extra.numpy import arrays
 from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.inference.augment import make_passes
+from seqtrust.inference.batches import NOISE_SEQUENCES
 from seqtrust.inference.engine import Engine
 from seqtrust.inference.predict import (
-    NOISE_SEQUENCES,
     output_reach,
     predict,
     resolve_outputs,
@@ -86,11 +86,13 @@ def naive(model, codes, passes=((0, False),)):
 
 
 @settings(max_examples=25, deadline=None)
-@given(CODES, st.integers(1, 4 * LENGTH), st.data())
-def test_batches_and_deduplication_change_nothing(codes, batch_bases, data):
+@given(codes=CODES, batch_bases=st.integers(1, 4 * LENGTH), data=st.data())
+def test_batches_and_deduplication_change_nothing(device, codes, batch_bases, data):
     picks = data.draw(st.lists(st.integers(0, len(codes) - 1), min_size=1, max_size=15))
     codes = codes[picks]
-    predictions = predict(MODEL, sequence_set(codes), OUTPUTS, batch_bases=batch_bases)
+    predictions = predict(
+        MODEL, sequence_set(codes), OUTPUTS, batch_bases=batch_bases, device=device
+    )
     expected = naive(MODEL, codes)
     values = predictions.values
     assert predictions.sequence_ids == [f"s{index}" for index in range(len(codes))]
@@ -109,13 +111,18 @@ def test_batches_and_deduplication_change_nothing(codes, batch_bases, data):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    CODES,
-    st.booleans(),
-    st.lists(st.integers(-9, 9), min_size=1, max_size=3, unique=True),
+    codes=CODES,
+    turned=st.booleans(),
+    shifts=st.lists(st.integers(-9, 9), min_size=1, max_size=3, unique=True),
 )
-def test_averaging_equals_the_mean_of_naive_passes(codes, turned, shifts):
+def test_averaging_equals_the_mean_of_naive_passes(device, codes, turned, shifts):
     predictions = predict(
-        MODEL, sequence_set(codes), OUTPUTS, reverse_complement=turned, shifts=shifts
+        MODEL,
+        sequence_set(codes),
+        OUTPUTS,
+        reverse_complement=turned,
+        shifts=shifts,
+        device=device,
     )
     strands = (False, True) if turned else (False,)
     expected = naive(MODEL, codes, [(shift, strand) for shift in shifts for strand in strands])

@@ -8,7 +8,7 @@ passes, and the metadata name the layer that asks for it.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from seqtrust.inference.ism_network import Network
 from seqtrust.inference.ism_plan import ALTERNATIVES, Plan, alternatives_of
 from seqtrust.inference.local_graph import Interval, NotLocalError
 from seqtrust.inference.masks import Places, places_of
+from seqtrust.inference.progress import Work
 from seqtrust.ism_maps import BASES, MapRow
 from seqtrust.models.model import (
     PADDING,
@@ -84,6 +85,7 @@ class Counts:
         full_passes: passes of the whole network, those of the check included.
         out_of_reach: positions that no output can see; their effects are zero.
         unknown_bases: positions with N, which have no effect to compute.
+        substitutions: three for every other position, those out of reach included.
     """
 
     sequences: int = 0
@@ -91,6 +93,7 @@ class Counts:
     full_passes: int = 0
     out_of_reach: int = 0
     unknown_bases: int = 0
+    substitutions: int = 0
 
 
 def saturation(
@@ -210,7 +213,7 @@ class Mutagenesis:
         self.counts = Counts()
         self.noise_floor: dict[str, float] = {}
         self.check_error: dict[str, float] = {}
-        self.engine = Engine(model, outputs, passes, length, savings=False)
+        self.engine = Engine([model], outputs, passes, length, savings=False)
         self._places = Places.unknown()
         self.views = [self._view(one, batch_bytes) for one in passes] if savings else []
         if self.full_because:
@@ -237,6 +240,7 @@ class Mutagenesis:
         effects = self._by_delta(shown) if self.views else self._by_full_passes(shown, reference)
         self.counts.sequences += 1
         self.counts.unknown_bases += int((~known).sum())
+        self.counts.substitutions += ALTERNATIVES * int(known.sum())
         self._count_reached(known)
         for output in self.outputs:
             values = reference[output.name], effects[output.name]
@@ -312,6 +316,32 @@ class Mutagenesis:
             key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
             for key, value in plain.items()
         }
+
+    @property
+    def work(self) -> Work:
+        """Multiplications so far.
+
+        The naive way predicts all four bases at every position; equal sequences are the
+        sequence itself, of which one pass is run; the crop leaves out what no output sees; what
+        is shared is what a substitution does not change.
+        """
+        full = self.engine.full_macs
+        crop = sum(plan.pass_macs() for _, plan in self._planned()) or full
+        sequences, mutants = self.counts.sequences, self.counts.mutants
+        return Work(
+            naive=sequences * BASES * (self.region[1] - self.region[0]) * full,
+            distinct=(self.counts.substitutions + sequences) * full,
+            cropped=sequences * full + mutants * crop,
+            computed=(sequences + (0 if self.views else mutants)) * full
+            + sum(plan.macs for _, plan in self._planned()),
+        )
+
+    def totals(self) -> dict[str, str]:
+        """What is known when all maps are made, as text."""
+        return {"work": json.dumps(asdict(self.work), sort_keys=True)}
+
+    def _planned(self) -> list[tuple[Pass, Plan]]:
+        return [view for view in self.views if view is not None]
 
     def _view(self, shown: Pass, batch_bytes: int) -> tuple[Pass, Plan] | None:
         """The plan of one pass: outputs as this strand has them."""

@@ -76,6 +76,7 @@ def reference_of(plan: Plan, codes: torch.Tensor) -> Reference:
     """Activations of one sequence, codes (L,)."""
     first, stop = plan.needed[0]
     shown = plan.table[codes[first:stop].long()].T[None]
+    plan.macs += plan.pass_macs()
     keep = sorted(plan.kept())
     found = plan.network.graph.run({0: shown}, plan.needed, plan.lengths, keep)
     reference = Reference({number: values[0] for number, values in found.items()})
@@ -84,6 +85,7 @@ def reference_of(plan: Plan, codes: torch.Tensor) -> Reference:
         reference.vectors.append(vectors.to(plan.network.head_dtype))
     if plan.network.head is not None:
         reference.output = plan.network.head(shown, *reference.vectors)
+        plan.macs += plan.head_macs(shown, reference.vectors)
     return reference
 
 
@@ -205,7 +207,9 @@ class _Block:
         """A step without a window; it may overwrite `values`."""
         step, layer = self.plan.steps[number], self.plan.steps[number].layer
         if isinstance(layer, torch.nn.Linear):
-            return values @ self.plan.weight(number).T
+            weight = self.plan.weight(number)
+            self.plan.macs += values[..., 0].numel() * weight.numel()
+            return values @ weight.T
         if isinstance(layer, torch.nn.BatchNorm1d):
             return values.mul_(scale_of(layer))
         if isinstance(layer, FixedDropout):
@@ -262,6 +266,7 @@ class _Block:
             out = torch.nn.functional.conv1d(
                 flat, plan.weight(number), None, step.stride, 0, layer.dilation, layer.groups
             ).transpose(1, 2)
+            plan.macs += out.numel() * layer.weight[0].numel()
             values = out.reshape(cells, phases * alternatives, *out.shape[1:]).contiguous()
             return _Change(self._inside(number, values, window[0]), window[0])
         offset = change.first - plan.shift(number) - window[0]
@@ -272,7 +277,7 @@ class _Block:
         else:
             taps = plan.taps(number)
             values = change.values.new_zeros((*change.values.shape[:2], width, taps.shape[2]))
-            add_taps(values, change.values, taps, dilation_of(step), offset)
+            plan.macs += add_taps(values, change.values, taps, dilation_of(step), offset)
         return _Change(self._inside(number, values, window[0]), window[0])
 
     def _pooled(self, number: int, change: _Change, window: Interval) -> _Change:
@@ -427,6 +432,7 @@ class _Block:
             )
         ]
         rows = plan.table.new_zeros(1).expand(mutants, plan.table.shape[1], plan.lengths[0])
+        plan.macs += mutants * plan.head_macs(rows[:1], reference.vectors)
         difference = head(rows, *vectors) - reference.output
         return [
             kept_output(difference, output).reshape(cells, -1, *output.shape)
@@ -451,6 +457,7 @@ class _Block:
             changed = values[cell, :, low - change.first - cell : high - change.first - cell]
             if end.dense is not None:
                 columns = self.plan.columns(end)[low:high].flatten(0, 1)
+                self.plan.macs += len(changed) * columns.numel()
                 # summed apart: added one by one to the vector, each term would be rounded to it
                 flat[cell] += changed.flatten(1) @ columns
             elif end.by_position:

@@ -15,6 +15,7 @@ import torch
 from seqtrust.bases import UNKNOWN
 from seqtrust.inference.ism_network import End, Network
 from seqtrust.inference.local_graph import Interval, Step
+from seqtrust.inference.multiplications import counted
 from seqtrust.inference.tracing import FUNCTIONS
 from seqtrust.models import keras_layers
 from seqtrust.models.cnn import NotBfloat16
@@ -45,6 +46,7 @@ class Plan:
         cells: of a block, where the stride is the period.
         needed: the positions of every step that the outputs see.
         channels: of every step.
+        macs: multiplications that were computed so far.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class Plan:
         self.phase = self._best_phase()
         at_once = min(self._mutants_at_once() // ALTERNATIVES, length)
         self.cells = max(1, at_once // self.period)
+        self.macs = 0
+        self._head_macs: int | None = None
         self._made: dict[tuple[str, int], torch.Tensor] = {}
 
     @property
@@ -144,6 +148,20 @@ class Plan:
             return weight.reshape(len(weight), -1, length).permute(2, 1, 0).contiguous()
 
         return self.made("columns", end.step, make)
+
+    def pass_macs(self) -> int:
+        """Multiplications of one sequence for what the outputs need, without a head's."""
+        dense = sum(end.dense.weight.numel() for end in self.network.ends if end.dense is not None)
+        return self.network.graph.macs(self.needed) + dense
+
+    def head_macs(self, shown: torch.Tensor, vectors: Sequence[torch.Tensor]) -> int:
+        """Multiplications of the head per row."""
+        head = self.network.head
+        if head is None:
+            return 0
+        if self._head_macs is None:
+            self._head_macs = counted(head, shown, *vectors) // len(shown)
+        return self._head_macs
 
     def cells_of(self, number: int) -> int:
         """Cells of a block at a step."""
@@ -315,7 +333,7 @@ def dilation_of(step: Step) -> int:
 
 def add_taps(
     out: torch.Tensor, values: torch.Tensor, taps: torch.Tensor, dilation: int, offset: int
-) -> None:
+) -> int:
     """Add a convolution of changes: every tap moves what it makes of a position.
 
     Args:
@@ -324,10 +342,14 @@ def add_taps(
         taps: (width, channels in, channels out).
         dilation: positions between taps.
         offset: place in `out` of what tap 0 makes of position 0.
+
+    Returns:
+        Multiplications that were computed.
     """
     width, room = values.shape[2], out.shape[2]
     rows, target = values.flatten(0, 1), out.flatten(0, 1)
     one_by_one = width >= _WIDE
+    positions = 0 if one_by_one else width * len(taps)
     if not one_by_one:
         count, channels_in, channels = taps.shape
         all_taps = taps.permute(1, 0, 2).reshape(channels_in, count * channels)
@@ -340,5 +362,7 @@ def add_taps(
         there, here = target[:, low:high], slice(low - place, high - place)
         if one_by_one:
             torch.baddbmm(there, rows[:, here], tap.expand(len(rows), -1, -1), out=there)
+            positions += high - low
         else:
             there += made[:, here, number]
+    return len(rows) * positions * taps[0].numel()

@@ -39,6 +39,7 @@ class Step:
         macs: multiplications per output position.
         kept: which of the layer's output channels there are; all if None.
         placed: `apply` also takes the number of the first position, and acts by position.
+        change: of a product in lower precision, what a change of the input adds to the output.
         layer: the layer, where the step is one.
         name: of the layer.
     """
@@ -55,6 +56,7 @@ class Step:
     macs: int = 0
     kept: torch.Tensor | None = None
     placed: bool = False
+    change: Function | None = None
     layer: torch.nn.Module | None = None
     name: str = ""
 
@@ -222,17 +224,24 @@ class LocalGraph:
                     uses[source] += 1
         for number in sorted(reached)[1:]:
             step = self.steps[number]
-            shown = []
+            shown, unchanged = [], []
             for source in step.inputs:
                 span = step.needs(reached[number], lengths[source])
                 held = needed[source]
                 inside = max(span[0], held[0]), min(span[1], held[1])
-                own = reference[source][..., inside[0] - held[0] : inside[1] - held[0]]
-                own = own.expand(len(values), -1, -1)
+                same = reference[source][..., inside[0] - held[0] : inside[1] - held[0]]
+                own = same.expand(len(values), -1, -1)
                 if source in reached:
                     own = _overlaid(own, inside, live[source], reached[source])
                 shown.append(_window(own, inside, step, reached[number], lengths[source]))
-            live[number] = step.compute(shown, reached[number][0])
+                if step.change is not None:
+                    unchanged.append(_window(same, inside, step, reached[number], lengths[source]))
+            if step.change is None:
+                live[number] = step.compute(shown, reached[number][0])
+            else:
+                first, stop = (end - needed[number][0] for end in reached[number])
+                change = step.change(shown[0] - unchanged[0])
+                live[number] = reference[number][..., first:stop] + change
             for source in step.inputs:
                 if source in uses:
                     uses[source] -= 1

@@ -63,6 +63,14 @@ class Masks:
         grids = _grids(model.module, length) if layers else {}
         self._layers = [_Layer(one, *grids.get(one, (0, 0))) for one in layers]
 
+    @classmethod
+    def of(cls, models: Sequence[Model], length: int) -> "Masks":
+        """Those of several networks."""
+        masks = cls(models[0], length)
+        for model in models[1:]:
+            masks._layers += cls(model, length)._layers
+        return masks
+
     def __bool__(self) -> bool:
         return bool(self._layers)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +15,50 @@ from seqtrust.predictions import join_parts, write_predictions
 from seqtrust.sequence_set import SequenceSet
 
 
-def predict_to_file(
-    path: str | Path,
-    model: Model,
+def predict_to_files(
+    paths: Sequence[str | Path],
+    models: Sequence[Model],
     sequences: SequenceSet,
     outputs: Mapping[str, Mapping[str, Any]],
     key: str,
     **settings: Any,
-) -> dict[str, str]:
-    """Predict a sequence set into a file.
+) -> list[dict[str, str]]:
+    """Predict a sequence set into a file per replicate.
 
-    Parts are kept in a folder beside the file until all are there; then they are joined, and the
-    file appears. Started again, the run goes on after the parts that it finds, and ends with
+    Parts are kept in a folder beside each file until all are there; then they are joined, and
+    the file appears. Started again, the run goes on after the parts that it finds, and ends with
     the same bytes, unless it had to halve its batches for want of memory.
 
     Args:
-        path: the file of predictions.
-        model: one replicate.
+        paths: the files of predictions.
+        models: the replicates, in the same order.
         sequences: the set or a shard of it.
         outputs: what to keep.
         key: digest of all that the predictions depend on; parts of another one are thrown away.
         settings: as for `predict_in_parts`.
 
     Returns:
-        The metadata of the file.
+        The metadata of the files.
     """
-    target = Path(path)
-    folder = target.with_name(f"{target.name}.{key[:16]}.parts")
-    for other in target.parent.glob(f"{target.name}.*.parts"):
-        if other != folder:
-            shutil.rmtree(other)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = len(list(folder.glob(_PARTS)))
+    folders = [_folder(Path(path), key) for path in paths]
+    kept = min(len(list(folder.glob(_PARTS))) for folder in folders)
     if kept:
         logging.getLogger(__name__).info("going on after %d parts", kept)
-    for number, part in predict_in_parts(
-        model, sequences, outputs, have=lambda n: _part(folder, n).exists(), **settings
+    for number, made in predict_in_parts(
+        models,
+        sequences,
+        outputs,
+        have=lambda n: all(_part(folder, n).exists() for folder in folders),
+        **settings,
     ):
-        write_predictions(_part(folder, number), part)
-    metadata = join_parts(target, sorted(folder.glob(_PARTS)))
-    shutil.rmtree(folder)
+        for folder, part in zip(folders, made, strict=True):
+            write_predictions(_part(folder, number), part)
+    metadata = [
+        join_parts(path, sorted(folder.glob(_PARTS)))
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    for folder in folders:
+        shutil.rmtree(folder)
     return metadata
 
 
@@ -65,6 +69,16 @@ def digest_of(files: Iterable[str | Path], settings: Mapping[str, Any]) -> str:
 
 
 _PARTS = "*.parquet"
+
+
+def _folder(target: Path, key: str) -> Path:
+    """The folder of a file's parts, without those of another key."""
+    folder = target.with_name(f"{target.name}.{key[:16]}.parts")
+    for other in target.parent.glob(f"{target.name}.*.parts"):
+        if other != folder:
+            shutil.rmtree(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _part(folder: Path, number: int) -> Path:

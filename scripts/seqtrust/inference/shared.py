@@ -8,13 +8,17 @@ an equal offset within the pooling width, so nothing is approximated. Dropout wi
 acts by position, so sharing ends before it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
+from itertools import chain, pairwise
 
 import torch
 
 from seqtrust.inference.local_graph import Interval, LocalGraph
+from seqtrust.inference.numbering import Footprint, changed, differing, unique_rows
+
+_BASES = 4
 
 # tensors of an input's size that a run holds at a time, about
 _COPIES = 8
@@ -33,6 +37,7 @@ class Saved:
         sequences: sequences.
         rows: distinct rows of numbers that the layers after the last pooling were run on.
         near: those of them that were computed only where they differ from a reference.
+        macs: multiplications that were computed.
     """
 
     positions: int = 0
@@ -40,24 +45,13 @@ class Saved:
     sequences: int = 0
     rows: int = 0
     near: int = 0
+    macs: int = 0
 
     def __sub__(self, other: "Saved") -> "Saved":
-        return Saved(
-            self.positions - other.positions,
-            self.computed - other.computed,
-            self.sequences - other.sequences,
-            self.rows - other.rows,
-            self.near - other.near,
-        )
+        return Saved(*map(operator.sub, astuple(self), astuple(other)))
 
     def __add__(self, other: "Saved") -> "Saved":
-        return Saved(
-            self.positions + other.positions,
-            self.computed + other.computed,
-            self.sequences + other.sequences,
-            self.rows + other.rows,
-            self.near + other.near,
-        )
+        return Saved(*map(operator.add, astuple(self), astuple(other)))
 
 
 @dataclass
@@ -66,18 +60,24 @@ class SharedGraph:
 
     Attributes:
         graph: the whole graph.
+        after: where given, the graph that the steps after the last pooling are those of; what
+            its products make of changes is in lower precision.
+        replicates: whose channels are side by side.
         budget: bytes of activations that one batch may hold, about.
         saved: what sharing saved so far.
     """
 
     graph: LocalGraph
+    after: LocalGraph | None = None
+    replicates: int = 1
     budget: int = 256_000_000
     saved: Saved = field(default_factory=Saved)
 
     def __post_init__(self) -> None:
         self._bounds = [0, *_cuts(self.graph)]
         self._levels = [_part(self.graph, *ends) for ends in pairwise(self._bounds)]
-        self._rest = _part(self.graph, self._bounds[-1], len(self.graph.steps) - 1)
+        last = self._bounds[-1], len(self.graph.steps) - 1
+        self._rest = _part(self.after or self.graph, *last)
 
     def predict(self, codes: torch.Tensor, table: torch.Tensor, wanted: Interval) -> torch.Tensor:
         """Output positions of sequences that are alike.
@@ -126,7 +126,7 @@ class SharedGraph:
         """
         numbers = at.numbers[rows]
         whole = self._rest.macs(needed)
-        spans = _differing(numbers, reference)
+        spans = differing(numbers, reference)
         near = {}
         for row, (first, stop) in enumerate(spans):
             if row != reference:
@@ -134,20 +134,28 @@ class SharedGraph:
                 reached = self._rest.reached(span, needed, lengths)
                 if self._rest.macs(reached) < _NEAR * whole:
                     near[row] = reached
-        far = [row for row in range(len(rows)) if row not in near]
-        index = torch.tensor(far, device=numbers.device)
-        if not near:
+        self.saved.near += len(near)
+        if not near and not self.after:
             return self._run(self._rest, numbers, at.table, needed, lengths)
-        shown = at.table[numbers[reference].long()].T[None]
-        kept = self._rest.run({0: shown}, needed, lengths, keep=tuple(sorted(needed)))
-        computed = self._run(self._rest, numbers[index], at.table, needed, lengths)
-        outputs = computed.new_empty((len(rows), *computed.shape[1:]))
-        outputs[index] = computed
+        shown = at.table[numbers[reference].long()]
+        kept = self._whole(self._rest, shown, needed, lengths, keep=tuple(sorted(needed)))
+        outputs = kept[max(needed)].repeat(len(rows), 1, 1)
+        far = [row for row in range(len(rows)) if row not in near and row != reference]
+        if far:
+            index = torch.tensor(far, device=numbers.device)
+            if self.after:
+                everywhere = self._rest.reached(needed[0], needed, lengths)
+                computed = self._run_changed(
+                    numbers[index], at.table, everywhere, kept, needed, lengths
+                )
+            else:
+                computed = self._run(self._rest, numbers[index], at.table, needed, lengths)
+            outputs[index] = computed
         for row, reached in near.items():
             first, stop = (end - needed[0][0] for end in reached[0])
-            values = at.table[numbers[row, first:stop].long()].T[None]
-            outputs[row] = self._rest.run_changed(values, reached, kept, needed, lengths)[0]
-        self.saved.near += len(near)
+            outputs[row] = self._run_changed(
+                numbers[row : row + 1, first:stop], at.table, reached, kept, needed, lengths
+            )[0]
         return outputs
 
     def _climb(
@@ -166,38 +174,81 @@ class SharedGraph:
             lengths: positions of the level's steps.
         """
         have, want = ends
-        foot = _Footprint.of_level(level, lengths)
+        foot = Footprint.of_level(level, lengths)
         inner = foot.inside(lengths, want)
-        dense = _dense(level, below.dense, have, want, lengths)
-        rows = [dense]
-        count = want[1] - want[0]
-        numbers = torch.arange(count, dtype=torch.int32, device=dense.device)
+        size = count = want[1] - want[0]
+        numbers = torch.arange(count, dtype=torch.int32, device=below.numbers.device)
         numbers = numbers.repeat(len(below.numbers), 1)
-        size = count
+        several = []
         if inner[0] < inner[1]:
-            changed = _changed(below.numbers, foot, inner, have[0])
-            sequence, position = torch.nonzero(changed, as_tuple=True)
+            differs = changed(below.numbers, foot, inner, have[0])
+            sequence, position = torch.nonzero(differs, as_tuple=True)
             begin = position * foot.strides[0] + (foot.first(inner[0]) - have[0])
             within = torch.arange(foot.widths[0], device=begin.device)
             seen = below.numbers[sequence[:, None], begin[:, None] + within]
+            position = position + (inner[0] - want[0])
             first, kind = unique_rows(seen)
-            if len(first):
-                spans = foot.absolute(inner[0])
-                rows.append(self._run(level, seen[first], below.table, spans, lengths)[..., 0])
-            numbers[sequence, position + (inner[0] - want[0])] = (size + kind).to(torch.int32)
+            numbers[sequence, position] = (size + kind).to(torch.int32)
             size += len(first)
+            spans = foot.absolute(inner[0])
+            several.append(_Windows(seen[first], spans, sequence[first], position[first]))
         # windows that stick out of the sequence see padding, at a place of their own
         for at in (*range(want[0], inner[0]), *range(inner[1], want[1])):
             spans = level.needed({len(level.steps) - 1: (at, at + 1)}, lengths)
             low, high = spans[0]
-            first, kind = unique_rows(below.numbers[:, low - have[0] : high - have[0]])
-            seen = below.numbers[first, low - have[0] : high - have[0]]
-            rows.append(self._run(level, seen, below.table, spans, lengths)[..., 0])
+            seen = below.numbers[:, low - have[0] : high - have[0]]
+            first, kind = unique_rows(seen)
             numbers[:, at - want[0]] = (size + kind).to(torch.int32)
             size += len(first)
+            place = torch.full_like(first, at - want[0])
+            several.append(_Windows(seen[first], spans, first, place))
         self.saved.positions += count * len(numbers)
         self.saved.computed += size
-        return _Numbered(numbers, dense, torch.cat(rows))
+        dense, made = self._values(level, below, several, ends, lengths)
+        return _Numbered(numbers, dense, torch.cat([dense, *made]))
+
+    def _values(
+        self,
+        level: LocalGraph,
+        below: "_Numbered",
+        several: Sequence["_Windows"],
+        ends: tuple[Interval, Interval],
+        lengths: Sequence[int],
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """What a level gives for the first sequence, and for windows of the others.
+
+        Windows that overlap compute some things twice; where that is more than whole rows need,
+        those are run.
+        """
+        top = len(level.steps) - 1
+        whole = level.needed({top: ends[1]}, lengths) | {0: ends[0]}
+        dense = self._whole(level, below.dense, whole, lengths)[top][0].T
+        filled = [one for one in several if len(one.seen)]
+        apart = sum(len(one.seen) * level.macs(one.spans) for one in filled)
+        if apart <= (len(below.numbers) - 1) * level.macs(whole):
+            runs = (self._run(level, w.seen, below.table, w.spans, lengths) for w in filled)
+            return dense, [values[..., 0] for values in runs]
+        made = [dense.new_empty((len(one.seen), dense.shape[1])) for one in filled]
+        rows = self._runs(level, below.numbers[1:], below.table, whole, lengths)
+        done = 0
+        for values in chain([dense.T[None]], rows):
+            for one, into in zip(filled, made, strict=True):
+                mine = (one.sequence >= done) & (one.sequence < done + len(values))
+                into[mine] = values[one.sequence[mine] - done, :, one.position[mine]]
+            done += len(values)
+        return dense, made
+
+    def _whole(
+        self,
+        graph: LocalGraph,
+        shown: torch.Tensor,
+        needed: Mapping[int, Interval],
+        lengths: Sequence[int],
+        keep: Sequence[int] = (),
+    ) -> dict[int, torch.Tensor]:
+        """The last step and those to keep, for one sequence's values (positions, channels)."""
+        self.saved.macs += graph.macs(needed)
+        return graph.run({0: shown.T[None]}, needed, lengths, keep)
 
     def _run(
         self,
@@ -208,12 +259,64 @@ class SharedGraph:
         lengths: Sequence[int],
     ) -> torch.Tensor:
         """The last step's output for rows of numbers (U, width): (U, channels, positions)."""
-        row = _COPIES * table.element_size() * table.shape[1] * numbers.shape[1]
+        return torch.cat(list(self._runs(graph, numbers, table, needed, lengths)))
+
+    def _runs(
+        self,
+        graph: LocalGraph,
+        numbers: torch.Tensor,
+        table: torch.Tensor,
+        needed: Mapping[int, Interval],
+        lengths: Sequence[int],
+    ) -> Iterator[torch.Tensor]:
+        """The same, some rows at a time."""
+        self.saved.macs += len(numbers) * graph.macs(needed)
+        for part in self._batches(numbers, table):
+            shown = table[part.long()].transpose(1, 2)
+            yield graph.run({0: shown}, needed, lengths)[max(needed)]
+
+    def _run_changed(
+        self,
+        numbers: torch.Tensor,
+        table: torch.Tensor,
+        reached: Mapping[int, Interval],
+        kept: Mapping[int, torch.Tensor],
+        needed: Mapping[int, Interval],
+        lengths: Sequence[int],
+    ) -> torch.Tensor:
+        """The output after the last pooling, from what rows change of a kept one."""
+        self.saved.macs += len(numbers) * self._rest.macs(reached)
         parts = [
-            graph.run({0: table[part.long()].transpose(1, 2)}, needed, lengths)[max(needed)]
-            for part in numbers.split(max(1, self.budget // row))
+            self._rest.run_changed(
+                table[part.long()].transpose(1, 2), reached, kept, needed, lengths
+            )
+            for part in self._batches(numbers, table)
         ]
         return torch.cat(parts)
+
+    def _batches(self, numbers: torch.Tensor, table: torch.Tensor) -> Sequence[torch.Tensor]:
+        """Rows of numbers, so many at a time as fit into the budget."""
+        # the bases are not side by side, but what is made of them is
+        channels = max(table.shape[1], _BASES * self.replicates)
+        row = _COPIES * table.element_size() * channels * numbers.shape[1]
+        return numbers.split(max(1, self.budget // row))
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Windows of a level that are computed, one per kind.
+
+    Attributes:
+        seen: the numbers in the first window of every kind, (kinds, positions).
+        spans: positions of the level's steps that such a window needs.
+        sequence: which sequence that window is of, (kinds,).
+        position: its place among the positions that are wanted, (kinds,).
+    """
+
+    seen: torch.Tensor
+    spans: Mapping[int, Interval]
+    sequence: torch.Tensor
+    position: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -229,117 +332,6 @@ class _Numbered:
     numbers: torch.Tensor
     dense: torch.Tensor
     table: torch.Tensor
-
-
-@dataclass(frozen=True)
-class _Footprint:
-    """What one interior position of a level's output sees at every step, if it were position 0.
-
-    Attributes:
-        starts: first position, per step.
-        widths: positions, per step.
-        strides: positions per position of the output, per step.
-    """
-
-    starts: tuple[int, ...]
-    widths: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @classmethod
-    def of_level(cls, graph: LocalGraph, lengths: Sequence[int]) -> "_Footprint":
-        """The footprint of a level whose steps have so many positions."""
-        last = len(graph.steps) - 1
-        spans: dict[int, Interval] = {last: (0, 1)}
-        strides = {last: 1}
-        for number in range(last, 0, -1):
-            step = graph.steps[number]
-            for source in step.inputs:
-                first, stop = step.needs(spans[number], lengths[source])
-                strides[source] = strides[number] * step.stride
-                if source in spans:
-                    first, stop = min(first, spans[source][0]), max(stop, spans[source][1])
-                spans[source] = first, stop
-        return cls(
-            tuple(spans[number][0] for number in range(last + 1)),
-            tuple(spans[number][1] - spans[number][0] for number in range(last + 1)),
-            tuple(strides[number] for number in range(last + 1)),
-        )
-
-    def first(self, position: int) -> int:
-        """The first input position that an output position sees."""
-        return position * self.strides[0] + self.starts[0]
-
-    def absolute(self, position: int) -> dict[int, Interval]:
-        """The positions of every step for an output position."""
-        steps = zip(self.starts, self.widths, self.strides, strict=True)
-        return {
-            number: (position * stride + start, position * stride + start + width)
-            for number, (start, width, stride) in enumerate(steps)
-        }
-
-    def inside(self, lengths: Sequence[int], wanted: Interval) -> Interval:
-        """The wanted positions whose windows lie within every step's positions."""
-        low, high = wanted
-        for start, width, stride, length in zip(
-            self.starts, self.widths, self.strides, lengths, strict=True
-        ):
-            low = max(low, -(start // stride))
-            high = min(high, (length - start - width) // stride + 1)
-        low = min(low, wanted[1])
-        return low, max(low, high)
-
-
-def _differing(numbers: torch.Tensor, reference: int) -> list[Interval]:
-    """For every row the positions [first, stop) that hold all differences from a reference."""
-    differs = numbers != numbers[reference]
-    width = numbers.shape[1]
-    first = differs.int().argmax(dim=1)
-    stop = width - differs.flip(1).int().argmax(dim=1)
-    return list(zip(first.tolist(), stop.tolist(), strict=True))
-
-
-def _changed(numbers: torch.Tensor, foot: _Footprint, inner: Interval, offset: int) -> torch.Tensor:
-    """Whether an interior position sees other numbers than the first row's: bool (N, inner)."""
-    shape = len(numbers), numbers.shape[1] + 1
-    differing = torch.zeros(shape, dtype=torch.int32, device=numbers.device)
-    torch.cumsum(numbers != numbers[0], dim=1, dtype=torch.int32, out=differing[:, 1:])
-    stride, first = foot.strides[0], foot.first(inner[0]) - offset
-    span = (inner[1] - inner[0] - 1) * stride + 1
-    behind = first + foot.widths[0]
-    before, after = slice(first, first + span, stride), slice(behind, behind + span, stride)
-    return differing[:, after] != differing[:, before]
-
-
-def unique_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Kinds of equal rows of integers.
-
-    Args:
-        rows: (N, K).
-
-    Returns:
-        The first row of every kind, and the kind of every row.
-    """
-    if not len(rows):
-        none = torch.zeros(0, dtype=torch.long, device=rows.device)
-        return none, none
-    for keys in (_fingerprints(rows), rows):
-        _, kind = torch.unique(keys, dim=0, return_inverse=True)
-        first = torch.full((int(kind.max()) + 1,), len(rows), device=rows.device)
-        first.scatter_reduce_(0, kind, torch.arange(len(rows), device=rows.device), "amin")
-        # unequal rows rarely have one fingerprint, but then the rows themselves decide
-        if torch.equal(rows[first][kind], rows):
-            break
-    return first, kind
-
-
-def _fingerprints(rows: torch.Tensor) -> torch.Tensor:
-    """A 64-bit number per row, from random odd weights."""
-    generator = torch.Generator().manual_seed(rows.shape[1])
-    weights = torch.randint(-(2**62), 2**62, (rows.shape[1],), generator=generator) * 2 + 1
-    total = torch.zeros(len(rows), dtype=torch.int64, device=rows.device)
-    for some, their in zip(rows.split(4096, dim=1), weights.split(4096), strict=True):
-        total += (some.long() * their.to(rows.device)).sum(dim=1)
-    return total
 
 
 def _cuts(graph: LocalGraph) -> list[int]:
@@ -362,12 +354,3 @@ def _part(graph: LocalGraph, first: int, last: int) -> LocalGraph:
         for step in graph.steps[first + 1 : last + 1]
     ]
     return LocalGraph((graph.steps[0], *steps))
-
-
-def _dense(
-    graph: LocalGraph, values: torch.Tensor, have: Interval, want: Interval, lengths: Sequence[int]
-) -> torch.Tensor:
-    """The output (positions, channels) for input values of the same form."""
-    top = len(graph.steps) - 1
-    needed = graph.needed({top: want}, lengths) | {0: have}
-    return graph.run({0: values.T[None]}, needed, lengths)[top][0].T

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from seqtrust.models import gaussian, keras_layers
 from seqtrust.models.cnn import Exponential, NotBfloat16
 from seqtrust.models.fixed_dropout import FixedDropout
 
-_ELEMENTWISE: tuple[type[torch.nn.Module], ...] = (
+# layers without weights that act on every number by itself
+POINTWISE: tuple[type[torch.nn.Module], ...] = (
     torch.nn.Identity,
     torch.nn.Dropout,
     torch.nn.ReLU,
@@ -30,6 +31,9 @@ _ELEMENTWISE: tuple[type[torch.nn.Module], ...] = (
     Exponential,
     NotBfloat16,
     keras_layers.SigmoidGelu,
+)
+_ELEMENTWISE = (
+    *POINTWISE,
     keras_layers.Dense,
     gaussian.MeanAndLogVariance,
     torch.nn.BatchNorm1d,
@@ -107,7 +111,7 @@ class StepBuilder:
     def add(self, node: torch.fx.Node) -> None:
         """A node becomes a step."""
         if node.op == "placeholder":
-            self._add(node, Step((), _same))
+            self._add(node, Step((), same))
         elif node.op == "call_module":
             self._layer(node)
         elif node.op in ("call_function", "call_method"):
@@ -150,7 +154,7 @@ class StepBuilder:
         if node.target in (operator.add, torch.add, "add"):
             self._add(node, Step(self._inputs(node.args, name), operator.add))
         elif node.target is torch.cat and _axis(node) == 1:
-            self._add(node, Step(self._inputs(node.args[0], name), _concatenated))
+            self._add(node, Step(self._inputs(node.args[0], name), concatenated))
         elif node.target is operator.getitem:
             self._slice(node, name)
         elif node.target in ("transpose", torch.transpose) and {*node.args[1:]} == {1, 2}:
@@ -176,29 +180,46 @@ class StepBuilder:
         if index[0] != slice(None) or not all(isinstance(one, slice) for one in index):
             raise NotLocalError(f"function {name} with {index}")
         if index[1] != slice(None):
-            self._add(node, Step(inputs, _sliced(index[1])))
+            self._add(node, Step(inputs, Sliced(index[1])))
             inputs = (self.number[node],)
         if index[2] != slice(None):
             left, stop = index[2].start or 0, index[2].stop or 0
             if index[2].step not in (None, 1) or left < 0 or stop > 0:
                 raise NotLocalError(f"function {name} with {index}")
-            self._add(node, Step(inputs, _same, left=left, right=-stop))
+            self._add(node, Step(inputs, same, left=left, right=-stop))
 
 
-def _same(values: torch.Tensor) -> torch.Tensor:
+def same(values: torch.Tensor) -> torch.Tensor:
+    """The values themselves."""
     return values
 
 
-def _concatenated(*values: torch.Tensor) -> torch.Tensor:
+def concatenated(*values: torch.Tensor) -> torch.Tensor:
+    """Channels one after the other."""
     return torch.cat(values, dim=1)
 
 
-def _sliced(channels: slice) -> Function:
-    return lambda values: values[:, channels]
+@dataclass(frozen=True)
+class Sliced:
+    """A slice of the channels."""
+
+    channels: slice
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """(N, channels, positions) to fewer channels."""
+        return values[:, self.channels]
 
 
-def _selected(channels: torch.Tensor) -> Function:
-    return lambda values: values.index_select(1, channels.to(values.device))
+@dataclass(frozen=True)
+class Selected:
+    """Some of the channels, in this order."""
+
+    channels: tuple[int, ...]
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """(N, channels, positions) to the chosen channels."""
+        index = torch.tensor(self.channels, device=values.device)
+        return values.index_select(1, index)
 
 
 def _axis(node: torch.fx.Node) -> Any:
@@ -265,7 +286,7 @@ def _masked(module: FixedDropout, name: str) -> Step:
 
 
 def _crop(module: keras_layers.Crop, name: str) -> Step:
-    return Step((), _same, left=module.left, right=module.right)
+    return Step((), same, left=module.left, right=module.right)
 
 
 _BUILDERS: dict[type[torch.nn.Module], Callable[[Any, str], Step]] = {
@@ -302,7 +323,7 @@ def restricted(steps: tuple[Step, ...], tracks: Sequence[int]) -> tuple[Step, ..
     alone = sum(place in step.inputs for step in steps) <= 1
     pointwise = isinstance(head.layer, torch.nn.Linear | torch.nn.Conv1d) and head.field == 1
     if not (alone and pointwise and head.stride == 1 and getattr(head.layer, "groups", 1) == 1):
-        return (*steps, Step((last,), _selected(index), name="tracks"))
+        return (*steps, Step((last,), Selected(tuple(tracks)), name="tracks"))
     macs = head.macs * len(index) // len(head.layer.weight)  # type: ignore[union-attr, arg-type]
     fewer = replace(head, apply=_some_of(head.layer, index), macs=macs, kept=index)
     return (*steps[:place], fewer, *steps[place + 1 :])
