@@ -25,7 +25,11 @@ bench: $(STAMP)
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/haplotypes.py \
 		$(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/models.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/people.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/calibration.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/inference.py $(if $(LOCUS),--locus $(LOCUS))
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/reading.py --published
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/cost.py --published
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/ism.py \
 		$(if $(ISM_PEER_PYTHON),--peer-python $(ISM_PEER_PYTHON))
 

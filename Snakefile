@@ -21,15 +21,22 @@ pathvars:
 
 wildcard_constraints:
     assembly="[a-z0-9_]+",
+    block="[0-9]+",
     calibration="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
+    eqtls="[a-z0-9_]+",
     ism="[a-z0-9_]+",
     library="[a-z0-9_]+",
+    motifs="[a-z0-9_]+",
+    people="[a-z0-9_]+",
     points="[a-z0-9_]+",
     randomness="[a-z0-9_]+",
+    reference="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
     set="[a-z0-9_]+",
+    sign_calibration="[a-z0-9_]+",
     table="[a-z0-9_]+",
+    trust="[a-z0-9_]+",
     variant_file="[a-z0-9_]+",
     verdict="[a-z0-9_]+",
 
@@ -48,7 +55,12 @@ include: "rules/ensembles.smk"
 include: "rules/inference.smk"
 include: "rules/consistency.smk"
 include: "rules/calibration.smk"
+include: "rules/reference.smk"
+include: "rules/motifs.smk"
+include: "rules/eqtls.smk"
+include: "rules/people.smk"
 include: "rules/randomness.smk"
+include: "rules/trust.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 
@@ -58,5 +70,6 @@ rule all:
     input:
         expand("<results>/assemblies/{assembly}.json", assembly=config["assemblies"]),
         "<results>/headlines.tsv",
+        "<results>/tables/inference_work.tsv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),
         [shard for name in MAPS for shard in map_shards(name)],

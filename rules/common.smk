@@ -26,8 +26,39 @@ ENSEMBLES = config["ensembles"]
 SETS = config["sequence_sets"]
 VERDICTS = config["verdicts"]
 CALIBRATIONS = config["calibration"]
+SIGN_CALIBRATIONS = config["sign_calibration"]
+PEOPLE = config["people_analyses"]
+MEASURED_PEOPLE = {name: entry for name, entry in PEOPLE.items() if "expression" in entry}
+LEVELLED_PEOPLE = {
+    name: entry for name, entry in PEOPLE.items() if {"expression", "levels"} & set(entry)
+}
 MAPS = config["ism"]
 PLANTED = config.get("planted", {})
+REFERENCE_ANALYSES = config["reference_analyses"]
+MOTIF_ANALYSES = config["motif_analyses"]
+EQTL_ANALYSES = config["eqtl_analyses"]
+EQTL_TABLES = [
+    "filters", "counts", "classes", "agreement", "pairs", "matching", "majority", "tracks",
+    "attributes", "attribute_tests", "states", "bounds", "causal",
+]  # fmt: skip
+EQTL_FIGURES = {
+    "classes": "eQTLs: class fractions per tissue",
+    "agreement": "eQTLs: agreement and correctness",
+    "pairs": "eQTLs: correlation of replicates",
+    "majority": "eQTLs: majority vote",
+    "tracks": "eQTLs: two scores",
+    "attributes": "eQTLs: attributes by class",
+    "states": "eQTLs: chromatin states",
+    "bounds": "eQTLs: more replicates",
+    "causal": "eQTLs: causal variants by number of replicates",
+}
+EQTL_NEGATIVES = [
+    score
+    for entry in EQTL_ANALYSES.values()
+    for score in entry["scores"].values()
+    if "negatives" in score
+]
+TOGETHER = [name for name, entry in ENSEMBLES.items() if entry["inference"]["together"]]
 HAPLOTYPE_SETS = [name for name, entry in SETS.items() if "haplotypes" in entry["source"]]
 FIGURES = ["class_fractions"]
 if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
@@ -36,8 +67,33 @@ if any("train" in entry["model"] for entry in ENSEMBLES.values()):
     FIGURES.append("training")
 if config["randomness"]:
     FIGURES.append("randomness")
+if config["trust"]:
+    FIGURES.append("trust")
 if CALIBRATIONS:
     FIGURES += ["calibration", "risk_coverage"]
+if REFERENCE_ANALYSES:
+    FIGURES += [
+        f"reference_{panel}"
+        for panel in ("accuracy", "pairs", "classes", "agreement", "attributes")
+    ]
+if MOTIF_ANALYSES:
+    FIGURES += ["motif_agreement", "motif_ranks"]
+if SIGN_CALIBRATIONS:
+    FIGURES.append("sign_calibration")
+if EQTL_ANALYSES:
+    FIGURES += [
+        f"eqtl_{name}"
+        for name in EQTL_FIGURES
+        if name not in ("tracks", "states", "causal")
+        or (name == "causal" and EQTL_NEGATIVES)
+        or any(entry.get({"tracks": "compare"}.get(name, name)) for entry in EQTL_ANALYSES.values())
+    ]
+if PEOPLE:
+    FIGURES += ["people_pairs", "people_drivers"]
+if MEASURED_PEOPLE:
+    FIGURES += ["people_correlations", "people_classes"]
+if LEVELLED_PEOPLE:
+    FIGURES.append("people_cross_gene")
 
 
 def code_digest(script):
@@ -110,6 +166,8 @@ def sets_of_kind(kind):
 def replicates(ensemble):
     """Names of the replicates of an ensemble."""
     ((kind, model),) = ENSEMBLES[ensemble]["model"].items()
+    if kind == "same":
+        return replicates(model["ensemble"])
     number = {"train": "replicates", "dropout": "masks"}.get(kind)
     count = model[number] if number else len(replicate_files(ensemble))
     return [f"r{index}" for index in range(1, count + 1)]
@@ -126,6 +184,20 @@ def replicate_files_of(ensemble):
     return [f"<results>/ensembles/{ensemble}/{name}.safetensors" for name in replicates(ensemble)]
 
 
+def predictions_of_all(ensemble):
+    """The files of all replicates that one job predicts, for the wildcards set and scatteritem."""
+    return [
+        f"<results>/predictions/{ensemble}/{{set}}/{replicate}/{{scatteritem}}.parquet"
+        for replicate in replicates(ensemble)
+    ]
+
+
+def memory_of_all(ensemble):
+    """Memory in MB of a job that predicts all replicates."""
+    count = len(replicates(ensemble))
+    return lambda wildcards, input, attempt: int(2000 + 3 * count * input.size_mb) * attempt
+
+
 def prediction_shards(ensemble, sequence_set):
     """The shards of all replicates, replicate by replicate."""
     return [
@@ -135,6 +207,46 @@ def prediction_shards(ensemble, sequence_set):
             f"<results>/predictions/{ensemble}/{sequence_set}/{replicate}/{{scatteritem}}.parquet"
         )
     ]
+
+
+def predicted_pairs():
+    """Ensembles and the sets that the config has them predict, but for tables made elsewhere."""
+    pairs = {}
+    for section, entries in config.items():
+        if section not in ("ensembles", "sequence_sets", "ism"):
+            pairs |= dict.fromkeys(pairs_in(entries))
+    tables = ensembles_of_kind("table")
+    return [pair for pair in pairs if pair[0] not in tables]
+
+
+def pairs_in(entry):
+    """Every ensemble that stands beside a set in an entry of the config, with the set."""
+    if not isinstance(entry, dict):
+        return
+    if isinstance(entry.get("set"), str):
+        named = [entry["ensemble"]] if "ensemble" in entry else []
+        for name in named + (compared_ensembles(entry) if "sources" in entry else []):
+            yield name, entry["set"]
+    for inner in entry.values():
+        yield from pairs_in(inner)
+
+
+def computed_groups():
+    """Kind, name, set and files of everything that inference makes in a run."""
+    maps = [("ism", name, entry["set"], map_shards(name)) for name, entry in MAPS.items()]
+    return [("predict", *pair, prediction_shards(*pair)) for pair in predicted_pairs()] + maps
+
+
+def planned_entry(ensemble, sequence_set):
+    """What the plan of a set's predictions needs to know."""
+    entry = ENSEMBLES[ensemble]
+    return {
+        "ensemble": ensemble,
+        "set": sequence_set,
+        "replicates": len(replicates(ensemble)),
+        "outputs": entry["outputs"],
+        "inference": entry["inference"],
+    }
 
 
 def map_inputs(wildcards):
@@ -166,16 +278,37 @@ def map_shards(name):
     ]
 
 
-def vcf(name):
+def variant_parts(name):
+    """The files of a variant file by name: one, or one per chromosome with a number each."""
+    path = config["variant_files"][name]["path"]
+    if isinstance(path, str):
+        return {name: data_path(path)}
+    return {f"{name}_part{number}": data_path(one) for number, one in enumerate(path, start=1)}
+
+
+VARIANT_PATHS = {
+    part: path for name in config["variant_files"] for part, path in variant_parts(name).items()
+}
+
+
+def vcf(part):
     """A bgzipped VCF or a BCF: the input itself, or what is made of a plain VCF."""
-    path = data_path(config["variant_files"][name]["path"])
-    return path if path.endswith((".gz", ".bcf")) else f"<results>/variants/{name}.vcf.gz"
+    path = VARIANT_PATHS[part]
+    return path if path.endswith((".gz", ".bcf")) else f"<results>/variants/{part}.vcf.gz"
 
 
 def indexed(name):
-    """A VCF or BCF with the index that is made of it."""
-    suffix = "csi" if vcf(name).endswith(".bcf") else "tbi"
-    return {"variants": vcf(name), "index": f"<results>/variants/{name}.{suffix}"}
+    """The VCFs or BCFs of a variant file with the indices that are made of them."""
+    files = [vcf(part) for part in variant_parts(name)]
+    indices = [
+        f"<results>/variants/{part}.{'csi' if vcf(part).endswith('.bcf') else 'tbi'}"
+        for part in variant_parts(name)
+    ]
+    several = isinstance(config["variant_files"][name]["path"], list)
+    return {
+        "variants": files if several else files[0],
+        "index": indices if several else indices[0],
+    }
 
 
 def points(name):
@@ -216,10 +349,20 @@ def variants_of(wildcards):
     chosen = SETS[wildcards.set]["source"]["variants"]
     if "vcf" in chosen["of"]:
         files = indexed(chosen["of"]["vcf"]["variant_file"])
+        files["variants"] = [files["variants"]]
     else:
-        files = {"variants": data_path(chosen["of"]["table"]["path"])}
+        files = table_inputs(chosen["of"]["table"])
     if "anchor" in chosen:
         files["points"] = points(chosen["anchor"]["points"])
+    return files
+
+
+def table_inputs(settings):
+    """The tables of fine-mapped variants, and the genes that the nearest is chosen of."""
+    paths = [settings["path"]] if isinstance(settings["path"], str) else settings["path"]
+    files = {"variants": [data_path(path) for path in paths]}
+    if "nearest_gene" in settings:
+        files["genes"] = points(settings["nearest_gene"]["points"])
     return files
 
 
@@ -232,11 +375,25 @@ def haplotype_inputs(wildcards):
 
 def people_inputs(wildcards):
     entry = VERDICTS[wildcards.verdict]
-    return predicted_inputs(entry) | {
+    files = {
         "haplotypes": f"<results>/haplotypes/{entry['set']}.parquet",
         "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
-        "expression": data_path(entry["calls"]["people"]["expression"]),
     }
+    given = given_paths(entry["calls"]["people"], "expression", "populations")
+    return predicted_inputs(entry) | files | given
+
+
+def given_paths(settings, *keys):
+    """The files that settings name, where they do."""
+    return {key: data_path(settings[key]) for key in keys if key in settings}
+
+
+def judged_inputs(wildcards):
+    """The verdicts and, of people, the calls with people permuted."""
+    stem = f"<results>/verdicts/{wildcards.verdict}"
+    if "people" in VERDICTS[wildcards.verdict]["calls"]:
+        return {"verdicts": f"{stem}.parquet", "permuted": f"{stem}.permuted.parquet"}
+    return {"verdicts": f"{stem}.parquet"}
 
 
 def points_of_kind(kind):
@@ -306,6 +463,12 @@ def import_inputs(wildcards):
     return {"weights": data_path(settings["files"][replicate_index(wildcards)])} | files
 
 
+def same_replicate(wildcards):
+    """The replicate that another ensemble has under this name."""
+    ensemble = ENSEMBLES[wildcards.ensemble]["model"]["same"]["ensemble"]
+    return f"<results>/ensembles/{ensemble}/{wildcards.replicate}.safetensors"
+
+
 def masked_replicate(wildcards):
     """The replicate that dropout masks are drawn for."""
     model = ENSEMBLES[wildcards.ensemble]["model"]["dropout"]
@@ -327,8 +490,9 @@ def own_network(wildcards):
 
 def network_of(ensemble):
     model = ENSEMBLES[ensemble]["model"]
-    if "dropout" in model:
-        return network_of(model["dropout"]["ensemble"])
+    for kind in ("dropout", "same"):
+        if kind in model:
+            return network_of(model[kind]["ensemble"])
     own = model.get("own", {})
     if "entrypoint" not in own:
         return {}
@@ -396,7 +560,7 @@ def effect_inputs(wildcards):
         "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
         "sequences": f"<results>/sequences/{entry['set']}.parquet",
         "cards": replicate_files_of(entry["ensemble"]),
-    }
+    } | given_paths(entry["calls"]["signs"].get("tissue_tracks", {}), "table")
 
 
 def bin_inputs(wildcards):
@@ -424,6 +588,14 @@ def calibration_inputs(wildcards):
     if isinstance(group, str) or "library" in group:
         files["groups"] = given_or_library(group, "groups.tsv")
     return files
+
+
+def sign_calibration_inputs(wildcards):
+    """The verdict and, where loci are not groups, the table of their groups."""
+    entry = SIGN_CALIBRATIONS[wildcards.sign_calibration]
+    return {"verdicts": f"<results>/verdicts/{entry['verdict']}.parquet"} | given_paths(
+        entry, "groups"
+    )
 
 
 def calibrated_replicates(wildcards):
@@ -456,10 +628,206 @@ def randomness_ensembles(wildcards):
     return {name: replicates(name) for name in compared_ensembles(entry)}
 
 
+def trust_inputs(wildcards):
+    """The verdict and further scores; where the training windows are known, all sequences."""
+    entry = config["trust"][wildcards.trust]
+    if "people" in entry:
+        judged = PEOPLE[entry["people"]]
+        files = {"genes": f"<results>/people/{entry['people']}.genes.parquet"}
+    else:
+        judged = VERDICTS[entry["verdict"]]
+        files = {"verdicts": f"<results>/verdicts/{entry['verdict']}.parquet"}
+    files |= {f"table_{name}": data_path(path) for name, path in entry["tables"].items()}
+    if "training" not in entry:
+        return files
+    if "people" not in entry:
+        files["contrasts"] = f"<results>/contrasts/{judged['set']}.parquet"
+    return files | {
+        "sequences": f"<results>/sequences/{judged['set']}.parquet",
+        "training": f"<results>/sequences/{entry['training']['set']}.parquet",
+        "cards": replicate_files_of(judged["ensemble"]),
+    }
+
+
 def planted_inputs(wildcards):
-    return {
+    judged = VERDICTS[PLANTED["verdict"]]
+    files = {
         "truth": data_path(PLANTED["truth"]),
         "genes": data_path(PLANTED["genes"]),
         "accuracy": f"<results>/accuracy/{PLANTED['accuracy']}.tsv",
         "verdicts": f"<results>/verdicts/{PLANTED['verdict']}.parquet",
+        "effects": f"<results>/effects/{judged['ensemble']}/{judged['set']}.parquet",
+    }
+    for kind in ("peaks", "motifs"):
+        if kind in PLANTED:
+            files[kind] = f"<results>/consistency/{PLANTED[kind]}.headlines.tsv"
+    if "people" in PLANTED:
+        files["people"] = f"<results>/verdicts/{PLANTED['people']}.parquet"
+    return files
+
+
+def people_settings(wildcards):
+    return PEOPLE[wildcards.people]
+
+
+def people_predicted(wildcards):
+    """Predictions, and which sequences are whose."""
+    entry = people_settings(wildcards)
+    return predicted_inputs(entry) | {
+        "haplotypes": f"<results>/haplotypes/{entry['set']}.parquet",
+        "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
+    }
+
+
+def people_genotypes(wildcards):
+    """The genotypes that the set's haplotypes were made of, and its list of samples."""
+    chosen = SETS[people_settings(wildcards)["set"]]["source"]["haplotypes"]
+    return indexed(chosen["variant_file"]) | given_paths(chosen, "samples")
+
+
+def people_snvs_only(wildcards):
+    return SETS[people_settings(wildcards)["set"]]["source"]["haplotypes"]["variants"] == "snvs"
+
+
+def people_blocks(wildcards, folder, suffix):
+    """A file per block of genes."""
+    return [
+        f"<results>/people/{wildcards.people}.{folder}/{block}.{suffix}"
+        for block in range(people_settings(wildcards)["variants"]["blocks"])
+    ]
+
+
+def people_of(wildcards, *keys):
+    """The predictions across people, the names of the people, covariates and given files."""
+    entry = people_settings(wildcards)
+    stem = f"<results>/people/{wildcards.people}"
+    files = {
+        "people": f"{stem}.predictions.parquet",
+        "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
+    }
+    if "covariates" in entry:
+        files["covariates"] = f"{stem}.covariates.tsv"
+    return files | given_paths(entry, *keys)
+
+
+def people_covariate_inputs(wildcards):
+    entry = people_settings(wildcards)
+    if "table" in entry["covariates"]:
+        samples = f"<results>/haplotypes/{entry['set']}.samples.tsv"
+        return given_paths(entry["covariates"], "table") | {"samples": samples}
+    return {"grams": people_blocks(wildcards, "dosages", "gram.npy")}
+
+
+def people_linear_inputs(wildcards):
+    dosages = f"<results>/people/{wildcards.people}.dosages/{wildcards.block}.parquet"
+    return people_of(wildcards, "expression", "heritability") | {"dosages": dosages}
+
+
+def people_driver_inputs(wildcards):
+    stem = f"<results>/people/{wildcards.people}"
+    return {
+        "people": f"{stem}.predictions.parquet",
+        "dosages": f"{stem}.dosages/{wildcards.block}.parquet",
+    } | given_paths(people_settings(wildcards), "eqtls")
+
+
+def people_gene_inputs(wildcards):
+    files = people_of(wildcards, "expression", "populations", "eqtls", "levels")
+    files["drivers"] = people_blocks(wildcards, "drivers", "parquet")
+    if "expression" in files:
+        files["linear"] = people_blocks(wildcards, "linear", "tsv")
+    return files
+
+
+def assays_of(entry):
+    """The table of assays, where there is one; patterns of names are parameters."""
+    given = entry.get("assays")
+    return {"assays": data_path(given)} if isinstance(given, str) else {}
+
+
+def reference_inputs(wildcards):
+    """Predictions, measured tracks, TSS, assays and signal files of a reference analysis."""
+    entry = REFERENCE_ANALYSES[wildcards.reference]
+    files = predicted_inputs(entry) | assays_of(entry)
+    files["targets"] = given_or_library(entry["targets"], "targets.tsv")
+    if "points" in entry:
+        files["points"] = points(entry["points"])
+        files["fasta"] = assembly_fasta(SETS[entry["set"]]["assembly"])
+    return files | {"signals": [data_path(path) for path in entry["signals"].values()]}
+
+
+def motif_inputs(wildcards):
+    """Predictions, contrasts, motifs and assays of a motif analysis."""
+    entry = MOTIF_ANALYSES[wildcards.motifs]
+    chosen = SETS[entry["set"]]["source"]["insertions"]
+    return (
+        predicted_inputs(entry)
+        | assays_of(entry)
+        | {
+            "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
+            "pwms": data_path(chosen["motifs"]["path"]),
+        }
+    )
+
+
+def agreed_settings(wildcards):
+    return config["point_sets"][wildcards.points]["agreed"]
+
+
+def eqtl_parts(wildcards):
+    """Score, kind and output of every verdict of an eQTL analysis."""
+    return [
+        [name, kind, VERDICTS[score[kind]]["output"]]
+        for name, score in EQTL_ANALYSES[wildcards.eqtls]["scores"].items()
+        for kind in ("positives", "negatives")
+        if kind in score
+    ]
+
+
+def eqtl_verdicts(wildcards):
+    """The names of these verdicts, in the same order."""
+    scores = EQTL_ANALYSES[wildcards.eqtls]["scores"]
+    return [scores[name][kind] for name, kind, _ in eqtl_parts(wildcards)]
+
+
+def eqtl_states(wildcards):
+    """The BED of chromatin states of every tissue; of `all` where there is one for all."""
+    given = EQTL_ANALYSES[wildcards.eqtls].get("states", {})
+    given = {"all": given} if isinstance(given, str) else given
+    return {tissue: data_path(path) for tissue, path in given.items()}
+
+
+def eqtl_state_tissues(wildcards):
+    return list(eqtl_states(wildcards))
+
+
+def eqtl_published(wildcards):
+    """The scores that published values stand beside."""
+    scores = EQTL_ANALYSES[wildcards.eqtls]["scores"]
+    return {name: score for name, score in scores.items() if "published" in score}
+
+
+def eqtl_unit_inputs(wildcards):
+    verdicts = eqtl_verdicts(wildcards)
+    entries = [VERDICTS[name] for name in verdicts]
+    files = {
+        "verdicts": [f"<results>/verdicts/{name}.parquet" for name in verdicts],
+        "effects": [
+            f"<results>/effects/{entry['ensemble']}/{entry['set']}.parquet" for entry in entries
+        ],
+        "contrasts": [f"<results>/contrasts/{entry['set']}.parquet" for entry in entries],
+        "states": list(eqtl_states(wildcards).values()),
+    }
+    return files | given_paths(EQTL_ANALYSES[wildcards.eqtls], "conservation")
+
+
+def eqtl_table_inputs(wildcards):
+    sets = [VERDICTS[name]["set"] for name in eqtl_verdicts(wildcards)]
+    return {
+        "units": f"<results>/eqtls/{wildcards.eqtls}.units.parquet",
+        "filters": [f"<results>/sequences/{name}.filters.tsv" for name in sets],
+        "states": list(eqtl_states(wildcards).values()),
+        "published": [
+            data_path(score["published"]["table"]) for score in eqtl_published(wildcards).values()
+        ],
     }

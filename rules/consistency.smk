@@ -74,7 +74,8 @@ rule judge_people:
     input:
         unpack(people_inputs),
     output:
-        "<results>/verdicts/{verdict}.parquet",
+        verdicts="<results>/verdicts/{verdict}.parquet",
+        permuted="<results>/verdicts/{verdict}.permuted.parquet",
     log:
         "<results>/logs/judge_people/{verdict}.log",
     benchmark:
@@ -89,6 +90,7 @@ rule judge_people:
     params:
         settings=lookup("verdicts/{verdict}", within=config),
         replicates=judged_replicates,
+        seed=config["seed"],
         code=code_digest("judge_people"),
     script:
         "../scripts/judge_people.py"
@@ -96,7 +98,7 @@ rule judge_people:
 
 rule class_fractions:
     input:
-        "<results>/verdicts/{verdict}.parquet",
+        unpack(judged_inputs),
     output:
         fractions="<results>/consistency/{verdict}.fractions.tsv",
         headlines="<results>/consistency/{verdict}.headlines.tsv",

@@ -102,6 +102,26 @@ rule mask_replicate:
         "../scripts/mask_replicate.py"
 
 
+rule copy_replicate:
+    input:
+        same_replicate,
+    output:
+        "<results>/ensembles/{ensemble}/{replicate}.safetensors",
+    log:
+        "<results>/logs/copy_replicate/{ensemble}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/copy_replicate/{ensemble}.{replicate}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("same")),
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        code=code_digest("copy_replicate"),
+    script:
+        "../scripts/copy_replicate.py"
+
+
 rule describe_table:
     input:
         unpack(known_splits),

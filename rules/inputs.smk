@@ -69,7 +69,7 @@ rule prepare_library:
 
 rule compress_variants:
     input:
-        vcf=lambda wildcards: data_path(config["variant_files"][wildcards.variant_file]["path"]),
+        vcf=lambda wildcards: VARIANT_PATHS[wildcards.variant_file],
     output:
         "<results>/variants/{variant_file}.vcf.gz",
     log:

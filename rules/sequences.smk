@@ -35,6 +35,7 @@ rule variant_sequences:
         sequences="<results>/sequences/{set}.parquet",
         contrasts="<results>/contrasts/{set}.parquet",
         skipped="<results>/sequences/{set}.skipped.tsv",
+        filters="<results>/sequences/{set}.filters.tsv",
     log:
         "<results>/logs/variant_sequences/{set}.log",
     benchmark:

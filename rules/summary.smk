@@ -14,6 +14,7 @@ rule compare_planted:
     conda:
         "../envs/cpu.yaml"
     params:
+        output=lambda wildcards: VERDICTS[PLANTED["verdict"]]["output"],
         code=code_digest("compare_planted"),
     script:
         "../scripts/compare_planted.py"
@@ -51,3 +52,53 @@ rule headlines:
         code=code_digest("headlines"),
     script:
         "../scripts/headlines.py"
+
+
+rule inference_work:
+    input:
+        [shard for *_, shards in computed_groups() for shard in shards],
+    output:
+        report(
+            "<results>/tables/inference_work.tsv",
+            caption="captions/inference_work.rst",
+            category="Run",
+            labels={"table": "Multiplications and time of inference"},
+        ),
+    log:
+        "<results>/logs/inference_work.log",
+    benchmark:
+        "<results>/benchmarks/inference_work.jsonl"
+    localrule: True
+    conda:
+        "../envs/cpu.yaml"
+    params:
+        groups=[[*names, len(shards)] for *names, shards in computed_groups()],
+        code=code_digest("inference_work"),
+    script:
+        "../scripts/inference_work.py"
+
+
+rule inference_cost:
+    input:
+        replicates=[replicate_files_of(ensemble)[0] for ensemble, _ in predicted_pairs()],
+        sequences=[f"<results>/sequences/{name}.parquet" for _, name in predicted_pairs()],
+        sources=[path for ensemble, _ in predicted_pairs() for path in sources_of(ensemble)],
+    output:
+        "<results>/tables/inference_cost.tsv",
+    log:
+        "<results>/logs/inference_cost.log",
+    benchmark:
+        "<results>/benchmarks/inference_cost.jsonl"
+    conda:
+        "../envs/gpu.yaml"
+    threads: max((ENSEMBLES[name]["threads"] for name, _ in predicted_pairs()), default=1)
+    resources:
+        gpu=max((ENSEMBLES[name]["gpu"] for name, _ in predicted_pairs()), default=0),
+        mem_mb=lambda wildcards, input, attempt: int(3000 + 3 * input.size_mb) * attempt,
+    params:
+        planned=[planned_entry(*pair) for pair in predicted_pairs()],
+        jobs=config["shards"],
+        cost=config["cost"],
+        code=code_digest("inference_cost"),
+    script:
+        "../scripts/inference_cost.py"

@@ -15,5 +15,7 @@ with log_to(snakemake.log[0]):
         replicates,
         reaches(replicates),
     )
-    metadata = {"replicates": dump(list(replicates))}
+    outputs = next(iter(replicates.values())).outputs
+    tracks = {out.name: dict(zip(out.tracks, out.track_names, strict=True)) for out in outputs}
+    metadata = {"replicates": dump(list(replicates)), "tracks": dump(tracks)}
     write_table(snakemake.output[0], SCHEMA, columns, metadata)

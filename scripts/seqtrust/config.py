@@ -19,6 +19,9 @@ REFERENCES = {
     "accuracy": "accuracy",
     "verdict": "verdicts",
     "library": "libraries",
+    "positives": "verdicts",
+    "negatives": "verdicts",
+    "analysis": "reference_analyses",
 }
 
 
@@ -100,9 +103,16 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
                     nearest = nearest_clause(value, known)
                     yield f"{path}: there is no {value!r} under {section}{nearest}"
     yield from _unknown_outputs(config)
+    yield from _analyses_of_other_sets(config)
     yield from _maps_of_tables(config)
     yield from _masks_of_nothing(config)
+    yield from _inference_without_network(config)
     yield from _unknown_sources(config)
+    yield from _people_without_haplotypes(config)
+    yield from _variants_of_many_files(config)
+    yield from _signs_of_other_verdicts(config)
+    yield from _trust_without_truth(config)
+    yield from _scores_of_no_eqtls(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
@@ -111,6 +121,11 @@ def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
     entries |= {f"accuracy/{name}": entry for name, entry in config["accuracy"].items()}
     entries |= {f"calibration/{name}": entry for name, entry in config["calibration"].items()}
     entries |= {f"ism/{name}": entry for name, entry in config["ism"].items()}
+    entries |= {
+        f"people_analyses/{name}": entry for name, entry in config["people_analyses"].items()
+    }
+    for part in ("reference_analyses", "motif_analyses"):
+        entries |= {f"{part}/{name}": entry for name, entry in config[part].items()}
     for name, entry in config["point_sets"].items():
         if "predicted" in entry:
             entries[f"point_sets/{name}/predicted"] = entry["predicted"]
@@ -120,6 +135,25 @@ def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
         if output not in known:
             nearest = nearest_clause(output, known)
             yield f"{path}/output: ensemble {ensemble!r} has no output {output!r}{nearest}"
+
+
+def _analyses_of_other_sets(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of analyses of reference windows and motifs whose set is of another kind."""
+    for part, kind in (("reference_analyses", "reference"), ("motif_analyses", "insertions")):
+        for name, entry in config[part].items():
+            source = config["sequence_sets"].get(entry["set"], {}).get("source", {kind: {}})
+            if kind not in source:
+                yield (
+                    f"{part}/{name}/set: {entry['set']!r} is a set of kind {', '.join(source)}: "
+                    f"name one of kind {kind}"
+                )
+    for name, entry in config["point_sets"].items():
+        chosen = entry.get("agreed", {}).get("analysis")
+        if chosen and "points" not in config["reference_analyses"].get(chosen, {"points": ""}):
+            yield (
+                f"point_sets/{name}/agreed/analysis: {chosen!r} has no points, so that no bin "
+                f"holds a TSS: give reference_analyses/{chosen} the points"
+            )
 
 
 def _maps_of_tables(config: Mapping[str, Any]) -> Iterator[str]:
@@ -133,29 +167,65 @@ def _maps_of_tables(config: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
-def _masks_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
-    """Faults of dropout masks for replicates that are not there or have no dropout."""
+def _inference_without_network(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of ways of predicting that tables or models of the user's own do not have."""
     for name, entry in config["ensembles"].items():
-        if "dropout" not in entry["model"]:
-            continue
-        settings = entry["model"]["dropout"]
-        path = f"ensembles/{name}/model/dropout"
-        for kind, model in (
-            config["ensembles"].get(settings["ensemble"], {}).get("model", {}).items()
+        path, inference = f"ensembles/{name}/inference", entry["inference"]
+        if "table" in entry["model"]:
+            for key, plain in (("together", False), ("precision", "float32"), ("published", None)):
+                if inference.get(key, plain) != plain:
+                    yield (
+                        f"{path}/{key}: {name!r} is a table of predictions, which are taken as "
+                        f"they are: leave {key} out"
+                    )
+        if "own" in entry["model"] and inference["stack"] is True:
+            yield (
+                f"{path}/stack: replicates of a model of your own go in turn, because nothing "
+                "says that they are built alike: set stack to auto or false"
+            )
+
+
+def _masks_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of ensembles made of another one that has no such replicates."""
+    for name, entry in config["ensembles"].items():
+        for kind, refused in (
+            ("dropout", ("table", "dropout", "same")),
+            ("same", ("table", "same")),
         ):
-            if kind in ("table", "dropout"):
-                yield (
-                    f"{path}/ensemble: {settings['ensemble']!r} is of kind {kind}, whose "
-                    "replicates have no dropout to fix: name one of kind train, import or own"
-                )
+            if kind not in entry["model"]:
                 continue
-            files = model.get("files", model.get("programs", []))
-            count = model.get("replicates", len(files))
-            if settings["replicate"] > count:
-                yield (
-                    f"{path}/replicate: there is no replicate {settings['replicate']} of "
-                    f"{settings['ensemble']!r}, which has {count}"
-                )
+            settings = entry["model"][kind]
+            path, other = f"ensembles/{name}/model/{kind}", settings["ensemble"]
+            for found, model in config["ensembles"].get(other, {}).get("model", {}).items():
+                count = model.get("replicates", len(model.get("files", model.get("programs", []))))
+                if found in refused:
+                    yield (
+                        f"{path}/ensemble: {other!r} is of kind {found}, which has no network of "
+                        "its own: name the ensemble whose replicates are trained, imported or own"
+                    )
+                elif settings.get("replicate", 1) > count and found != "dropout":
+                    yield (
+                        f"{path}/replicate: there is no replicate {settings['replicate']} of "
+                        f"{other!r}, which has {count}"
+                    )
+
+
+def _trust_without_truth(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of trust scores that would know the truth, or have none to be held against."""
+    for name, entry in config["trust"].items():
+        calls = config["verdicts"].get(entry.get("verdict"), {}).get("calls", {"signs": {}})
+        if "signs" not in calls:
+            yield (
+                f"trust/{name}/verdict: {entry['verdict']!r} is of kind {', '.join(calls)}: name a "
+                "verdict of kind signs, or an entry of people_analyses under people"
+            )
+        analyses = config["people_analyses"]
+        people = entry.get("people")
+        if people is not None and people not in analyses:
+            nearest = nearest_clause(people, list(analyses))
+            yield f"trust/{name}/people: there is no {people!r} under people_analyses{nearest}"
+        elif people is not None and "expression" not in analyses[people]:
+            yield f"trust/{name}/people: {people!r} has no expression to be right about"
 
 
 def _unknown_sources(config: Mapping[str, Any]) -> Iterator[str]:
@@ -170,6 +240,73 @@ def _unknown_sources(config: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{path}: there is no {ensemble!r} under ensembles{nearest}"
                 elif entry["output"] not in config["ensembles"][ensemble]["outputs"]:
                     yield f"{path}: ensemble {ensemble!r} has no output {entry['output']!r}"
+
+
+def _variants_of_many_files(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of variant sets that read one VCF where the config lists several."""
+    for name, entry in config["sequence_sets"].items():
+        chosen = entry["source"].get("variants", {}).get("of", {}).get("vcf", {})
+        file = config["variant_files"].get(chosen.get("variant_file"), {})
+        if isinstance(file.get("path"), list):
+            yield (
+                f"sequence_sets/{name}/source/variants/of/vcf/variant_file: "
+                f"{chosen['variant_file']!r} lists several files, which only haplotypes read: "
+                "give every file a set of its own"
+            )
+
+
+def _signs_of_other_verdicts(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of calibrations of signs whose verdict calls none."""
+    for name, entry in config["sign_calibration"].items():
+        calls = config["verdicts"].get(entry["verdict"], {}).get("calls", {})
+        if calls and "signs" not in calls:
+            yield (
+                f"sign_calibration/{name}/verdict: {entry['verdict']!r} calls {', '.join(calls)}, "
+                "which have no sign to calibrate: name a verdict of kind signs"
+            )
+
+
+def _scores_of_no_eqtls(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of eQTL analyses whose verdicts or pairs of scores do not fit."""
+    for name, entry in config["eqtl_analyses"].items():
+        for score, parts in entry["scores"].items():
+            path = f"eqtl_analyses/{name}/scores/{score}"
+            kinds = [kind for kind in ("positives", "negatives") if kind in parts]
+            verdicts = {kind: config["verdicts"].get(parts[kind]) for kind in kinds}
+            judged = {kind: verdict for kind, verdict in verdicts.items() if verdict}
+            for kind, verdict in judged.items():
+                unknown = {"source": {"variants": {}}}
+                source = config["sequence_sets"].get(verdict["set"], unknown)["source"]
+                if "signs" not in verdict["calls"] or "variants" not in source:
+                    yield (
+                        f"{path}/{kind}: {parts[kind]!r} is no verdict on the signs of variants: "
+                        "name one of kind signs on a set made of variants"
+                    )
+            same = [(verdict["ensemble"], verdict["output"]) for verdict in judged.values()]
+            if len(set(same)) > 1 and all(name in config["ensembles"] for name, _ in same):
+                yield (
+                    f"{path}/negatives: judged on output {same[1][1]!r} of {same[1][0]!r}, the "
+                    f"positives on {same[0][1]!r} of {same[0][0]!r}: their replicates cannot be "
+                    "compared"
+                )
+        for pair in entry["compare"]:
+            for score in pair:
+                if score not in entry["scores"]:
+                    yield (
+                        f"eqtl_analyses/{name}/compare: there is no score {score!r}"
+                        f"{nearest_clause(score, entry['scores'])}"
+                    )
+
+
+def _people_without_haplotypes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of analyses of people on sets that are not made of people's haplotypes."""
+    for name, entry in config["people_analyses"].items():
+        source = config["sequence_sets"].get(entry["set"], {}).get("source", {"haplotypes": {}})
+        if "haplotypes" not in source:
+            yield (
+                f"people_analyses/{name}/set: {entry['set']!r} is made of {', '.join(source)}, "
+                "which have no people: name a set of haplotypes"
+            )
 
 
 def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:

@@ -16,6 +16,7 @@ from seqtrust.verdicts import CORRECT, INCONSISTENT, INCORRECT, OUT_OF_REACH, TI
 
 OBSERVED = "observed"
 PERMUTED = "truth permuted over loci"
+PERMUTED_PEOPLE = "people permuted within population"
 CORRELATED = "implied by replicate correlation"
 INDEPENDENT = "independent replicates"
 
@@ -53,7 +54,13 @@ class _Judged:
         return float((self.calls == self.truth[:, None]).mean())
 
 
-def class_fractions(verdicts: pd.DataFrame, verdict: str, kind: str, seed: int) -> pd.DataFrame:
+def class_fractions(
+    verdicts: pd.DataFrame,
+    verdict: str,
+    kind: str,
+    seed: int,
+    unanimous: Calls | None = None,
+) -> pd.DataFrame:
     """Class fractions with intervals and reference levels, per subset and data split.
 
     Fractions of the three classes are among decided units; those of ties and units out of
@@ -63,8 +70,10 @@ def class_fractions(verdicts: pd.DataFrame, verdict: str, kind: str, seed: int) 
     Args:
         verdicts: the verdicts table.
         verdict: name of the verdict, for the first column.
-        kind: `signs`, `peaks` or `threshold`; decides the subsets.
+        kind: `signs`, `people`, `peaks` or `threshold`; decides the subsets.
         seed: seed of the permutations.
+        unanimous: of `people`, the call that all replicates make in every permutation of
+            people, shape (N, rounds). The truth, always +, has no other order to be put in.
     """
     rows: list[tuple[Any, ...]] = []
     for subset, split, units in _subsets(verdicts, kind):
@@ -84,6 +93,10 @@ def class_fractions(verdicts: pd.DataFrame, verdict: str, kind: str, seed: int) 
             (*place, level, name, None, len(judged.table), *value)
             for level, name, value in _level_rows(judged, whole, kind, subset, seed)
         ]
+        if unanimous is not None:
+            found = permuted_people(unanimous[judged.table.index])
+            rows += [(*place, PERMUTED_PEOPLE, name, None, len(judged.table), *value)
+                     for name, value in found.items()]  # fmt: skip
     return pd.DataFrame(rows, columns=list(FRACTIONS))
 
 
@@ -147,7 +160,7 @@ def _level_rows(
         CORRELATED: _implied(base, kind == "signs", given),
         INDEPENDENT: reference_levels.independent_replicates(judged.replicates, given),
     }
-    if judged.has_truth:
+    if judged.has_truth and kind != "people":
         yield from _permuted_rows(base, given, seed)
     for level, fractions in levels.items():
         if fractions is not None:
@@ -170,6 +183,21 @@ def _implied(base: _Judged, signs: bool, given: str) -> Fractions | None:
         float((base.truth > 0).mean()),
         given,
     )
+
+
+def permuted_people(unanimous: Calls) -> dict[str, tuple[float, float, float]]:
+    """Class fractions with people permuted: per class the mean and the 2.5 and 97.5 % points.
+
+    Args:
+        unanimous: the call that all replicates make, or 0, shape (units, rounds).
+    """
+    correct, incorrect = (unanimous == 1).mean(axis=0), (unanimous == -1).mean(axis=0)
+    by_class = {CORRECT: correct, INCONSISTENT: 1 - correct - incorrect, INCORRECT: incorrect}
+    found = {}
+    for name, values in by_class.items():
+        low, high = np.percentile(values, [2.5, 97.5])
+        found[name] = float(values.mean()), float(low), float(high)
+    return found
 
 
 def _permuted_rows(

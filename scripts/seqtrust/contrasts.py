@@ -10,7 +10,7 @@ from seqtrust.tables import Column, TableSchema, write_table
 
 CONTRASTS = TableSchema(
     name="contrasts",
-    version=1,
+    version=2,
     path="contrasts/{set}.parquet",
     description=(
         "Which two sequences of a set are compared. Rows with one `contrast_id` are averaged: "
@@ -30,7 +30,13 @@ CONTRASTS = TableSchema(
             pa.string(),
             "what the window is anchored at: a gene or site; empty: the variant",
         ),
-        Column("distance", pa.int64(), "variant minus anchor, positive downstream of it", "bp"),
+        Column(
+            "distance",
+            pa.int64(),
+            "variant minus anchor or, without one, its gene's TSS; positive downstream of it; 0 "
+            "where there is neither",
+            "bp",
+        ),
         Column("context", pa.string(), "tissue or cell type of the truth; may be empty"),
         Column("locus", pa.string(), "rows of one locus are not independent: gene, or position"),
         Column(
@@ -40,11 +46,22 @@ CONTRASTS = TableSchema(
             "",
             True,
         ),
+        Column("pip", pa.float64(), "posterior inclusion probability of a fine-mapped variant",
+               "", True),
+        Column("z", pa.float64(), "z-score of ALT's measured effect", "", True),
+        Column("maf", pa.float64(), "frequency of the minor allele", "", True),
+        Column("flipped", pa.bool_(), "the table's effect was that of REF, and was negated",
+               "", True),
     ),
-)
+)  # fmt: skip
 
 
 def write_contrasts(path: str | Path, contrasts: Sequence[Mapping[str, Any]]) -> None:
     """Write the contrasts of a set."""
-    columns = {column.name: [row[column.name] for row in contrasts] for column in CONTRASTS.columns}
+    columns = {
+        column.name: [
+            row.get(column.name) if column.nullable else row[column.name] for row in contrasts
+        ]
+        for column in CONTRASTS.columns
+    }
     write_table(path, CONTRASTS, columns)

@@ -8,12 +8,28 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seqtrust import contrasts, effects, ism_maps, predictions, sequence_set, verdicts
-from seqtrust.calibration import assessment
+from seqtrust import (
+    contrasts,
+    effects,
+    inference_tables,
+    ism_maps,
+    personal,
+    predictions,
+    sequence_set,
+    verdicts,
+)
+from seqtrust.calibration import assessment, sign_assessment
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
 from seqtrust.sources import haplotypes
 from seqtrust.tables import TableSchema
+from seqtrust.uncertainty import (
+    eqtls,
+    motifs,
+    people_dosages,
+    people_tables,
+    reference_classes,
+)
 
 TABLES = (
     sequence_set.SCHEMA,
@@ -21,9 +37,21 @@ TABLES = (
     haplotypes.HAPLOTYPES,
     predictions.SCHEMA,
     ism_maps.SCHEMA,
+    inference_tables.WORK,
+    inference_tables.COST,
     effects.SCHEMA,
     verdicts.SCHEMA,
     assessment.SCHEMA,
+    sign_assessment.SCHEMA,
+    eqtls.UNITS,
+    reference_classes.SCHEMA,
+    motifs.SCHEMA,
+    personal.PERMUTED,
+    people_tables.PREDICTIONS,
+    people_dosages.DOSAGES,
+    people_tables.GENES,
+    people_tables.PAIRS,
+    people_tables.DRIVERS,
 )
 NOTE = "<!-- made by `make docs`; do not edit -->\n\n"
 
@@ -32,9 +60,9 @@ def tables_page() -> str:
     """docs/tables.md."""
     head = (
         "# Tables\n\n"
-        "Paths are below `results/{run}/`. Every file is Parquet; its metadata hold the kind of "
-        "table (`seqtrust_table`) and the version of its schema (`schema_version`), and each "
-        "column its description and unit.\n\n"
+        "Paths are below `results/{run}/`. Files that do not end in `.tsv` are Parquet; their "
+        "metadata hold the kind of table (`seqtrust_table`) and the version of its schema "
+        "(`schema_version`), and each column its description and unit.\n\n"
         "Positions are 0-based, intervals half-open, on the forward strand.\n"
     )
     return NOTE + head + "".join(_table_section(schema) for schema in TABLES)

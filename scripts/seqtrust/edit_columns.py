@@ -53,7 +53,9 @@ class EditColumns:
     def part(self, first: int, last: int) -> "EditColumns":
         """The sequences `first` to `last`, half-open."""
         span = slice(self.offsets[first], self.offsets[last])
-        used, words = np.unique(self.words[span], return_inverse=True)
+        words = used = self.words[span]
+        if len(words):
+            used, words = np.unique(words, return_inverse=True)
         return EditColumns(
             self.ids[first:last],
             self.offsets[first : last + 1] - self.offsets[first],

@@ -7,7 +7,7 @@ import hashlib
 import os
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,12 +69,17 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def read_input_table(path: str | Path, types: Mapping[str, type] | None = None) -> pd.DataFrame:
+def read_input_table(
+    path: str | Path,
+    types: Mapping[str, type] | None = None,
+    columns: Collection[str] | None = None,
+) -> pd.DataFrame:
     """Read a user's tab-separated table with a header, plain or gzipped.
 
     Args:
         path: the table.
         types: types of columns that must not be guessed.
+        columns: columns to read where they are there; all if None.
 
     Raises:
         InputError: the file is missing, empty, cut short or not such a table.
@@ -82,7 +87,8 @@ def read_input_table(path: str | Path, types: Mapping[str, type] | None = None) 
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep="\t", dtype=types)
+        used = None if columns is None else columns.__contains__
+        table = pd.read_csv(path, sep="\t", dtype=types, usecols=used)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read as a tab-separated table: {error}") from error
     # pandas takes the first column for row names where rows are longer than the header

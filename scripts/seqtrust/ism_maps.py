@@ -32,7 +32,7 @@ SCHEMA = TableSchema(
         "are exactly zero), the largest difference between two predictions of the same bytes in "
         "different batches (`noise_floor`) and between effects and those of full passes on the "
         "first sequence (`check_error`), and the layer that asked for full passes, if any "
-        "(`full_because`)."
+        "(`full_because`). In the file's footer are the multiplications (`work`)."
     ),
     columns=(
         Column("sequence_id", pa.string(), "sequence of the set"),
@@ -109,6 +109,7 @@ def write_maps(
     rows: Iterable[MapRow],
     output: OutputSpec,
     metadata: Callable[[], Mapping[str, str]],
+    totals: Callable[[], Mapping[str, str]] = dict,
 ) -> None:
     """Write one shard of one replicate's maps, some rows at a time.
 
@@ -117,6 +118,7 @@ def write_maps(
         rows: made while they are written.
         output: what is predicted.
         metadata: gives further text, asked for after the first row.
+        totals: the same, asked for after the last row; see `footer_of`.
     """
     remaining = iter(rows)
     first = list(islice(remaining, 1))
@@ -130,6 +132,7 @@ def write_maps(
                 group = []
         if group:
             w.write_table(_table(group, arrow))
+        w.add_key_value_metadata(dict(totals()))
 
 
 def read_maps(paths: Iterable[str | Path]) -> IsmMaps:

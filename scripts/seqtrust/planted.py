@@ -5,7 +5,7 @@ not that the claim holds for real models. Every row says so.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,11 @@ SIGN_CEILING = {"modelled": 1.0, "tag": 0.5, "reversed": 0.0}
 
 
 def compare(
-    truth: Mapping[str, Any], genes: pd.DataFrame, accuracy: pd.DataFrame, verdicts: pd.DataFrame
+    truth: Mapping[str, Any],
+    genes: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    claims: Iterable[tuple[Any, ...]] = (),
 ) -> pd.DataFrame:
     """Planted and recovered values, claim by claim.
 
@@ -30,11 +34,12 @@ def compare(
         genes: planted genes with their mechanism.
         accuracy: correlation of predictions with the tracks.
         verdicts: verdicts on the signs of eQTLs, one per gene and variant.
+        claims: further rows without the status, see `seqtrust.planted_claims`.
 
     Raises:
         InputError: a judged gene is not among the planted ones.
     """
-    rows = [*_held_out_correlations(truth, accuracy), *_signs(genes, verdicts)]
+    rows = [*_held_out_correlations(truth, accuracy), *_signs(genes, verdicts), *claims]
     return pd.DataFrame([(*row, STATUS) for row in rows], columns=list(COLUMNS))
 
 

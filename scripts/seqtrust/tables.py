@@ -127,6 +127,12 @@ def metadata_of(schema: pa.Schema) -> dict[str, str]:
     }
 
 
+def footer_of(path: str | Path) -> dict[str, str]:
+    """The text metadata of a table with what was added when all rows were written."""
+    found = pq.read_metadata(path).metadata or {}
+    return {key.decode(): value.decode() for key, value in found.items() if key != b"ARROW:schema"}
+
+
 def dump(value: Any) -> str:
     """JSON with sorted keys, so that equal metadata are equal bytes."""
     return json.dumps(value, sort_keys=True)

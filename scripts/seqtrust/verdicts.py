@@ -19,6 +19,7 @@ from seqtrust.reference_levels import Calls, Floats, unanimous_call
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.tables import Column, TableSchema
 from seqtrust.targets import Targets
+from seqtrust.tissues import on_own_track
 
 CORRECT = "consistently_correct"
 INCONSISTENT = "inconsistent"
@@ -197,6 +198,7 @@ def judge_effects(
     output: str,
     distance_breaks: Sequence[int] = (),
     by_context: bool = False,
+    tissue_tracks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Verdicts on the signs of effects: the columns of the verdicts table.
 
@@ -208,6 +210,7 @@ def judge_effects(
         output: output of the ensemble.
         distance_breaks: strata of the distance to the anchor, bp.
         by_context: contexts are strata, if there are no breaks.
+        tissue_tracks: judge a contrast on the track of its context only.
 
     Raises:
         InputError: the effects hold no such output.
@@ -217,6 +220,9 @@ def judge_effects(
         found = ", ".join(sorted(set(effects["output"].to_pylist())))
         raise InputError(f"there are no effects of output {output!r}; there are: {found}")
     about = {row["contrast_id"]: row for row in contrasts.to_pylist()}
+    if tissue_tracks is not None:
+        tissues = {contrast: row["context"] for contrast, row in about.items()}
+        mine = on_own_track(mine, tissues, tissue_tracks)
     rows = [about[key] for key in mine["contrast_id"].to_pylist()]
     seen = _split_of_contrasts(contrasts, splits_of(sequences, regions))
     values = np.array(mine["effect"].to_pylist(), dtype=np.float64)

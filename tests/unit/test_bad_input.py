@@ -14,8 +14,9 @@ from seqtrust import variant_files
 from seqtrust.errors import InputError
 from seqtrust.genes import read_points
 from seqtrust.genome import Genome, SplitRegions
+from seqtrust.sources.fine_mapped import Selection, read_effect_tables
 from seqtrust.sources.reference import bed_windows
-from seqtrust.sources.variant_records import read_effect_table, read_vcf
+from seqtrust.sources.variant_records import read_vcf
 from seqtrust.targets import read_targets
 
 JUNK = ["", "x", "-5", "0", "1e9", "99999", "nan", "chr9", "chr2", ".", "-", "3.5", "a\tb", "²"]
@@ -38,7 +39,7 @@ READERS = {
     "splits.bed": SplitRegions.from_bed,
     "targets.tsv": read_targets,
     "variants.vcf": lambda path, genome: read_vcf(path, None, None, genome, False),
-    "susie.tsv": lambda path, genome: read_effect_table(path, genome, 0.9),
+    "susie.tsv": lambda path, genome: read_effect_tables([path], genome, Selection()),
 }
 
 

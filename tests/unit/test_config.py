@@ -235,8 +235,8 @@ def test_a_value_of_no_allowed_kind_says_what_is_expected():
     [
         (
             {"ensemble": "mc", "replicate": 1},
-            "ensembles/mc/model/dropout/ensemble: 'mc' is of kind dropout, whose replicates have "
-            "no dropout to fix: name one of kind train, import or own",
+            "ensembles/mc/model/dropout/ensemble: 'mc' is of kind dropout, which has no network of "
+            "its own: name the ensemble whose replicates are trained, imported or own",
         ),
         (
             {"ensemble": "cnn", "replicate": 6},
@@ -259,3 +259,71 @@ def test_variants_of_several_files_need_sets_of_their_own():
     assert fault.startswith(
         "sequence_sets/eqtl/source/variants/of/vcf/variant_file: 'people' lists"
     )
+
+
+STATED = {"bin_width": 1, "tracks": ["a"], "output_scale": "counts", "receptive_field": 9}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("together", True), ("precision", "bf16"), ("published", "float16")]
+)
+def test_tables_of_predictions_are_taken_as_they_are(key, value):
+    table = {"files": ["r1.tsv"], "facts": STATED, "noise_floor": 0.0}
+    config = changed(**{"ensembles/mc/model": {"table": table}, "ensembles/mc/inference": {}})
+    assert checked_config(config, SCHEMA)["ensembles"]["mc"]["inference"]["together"] is False
+    config["ensembles"]["mc"]["inference"] = {key: value}
+    assert faults(config) == [
+        f"ensembles/mc/inference/{key}: 'mc' is a table of predictions, which are taken as they "
+        f"are: leave {key} out"
+    ]
+
+
+def test_replicates_of_own_models_are_not_stacked():
+    own = {"programs": ["r1.pt2"], "facts": STATED}
+    config = changed(**{"ensembles/mc/model": {"own": own}, "ensembles/mc/inference/stack": True})
+    (fault,) = faults(config)
+    assert fault.startswith(
+        "ensembles/mc/inference/stack: replicates of a model of your own go in turn"
+    )
+    config["ensembles"]["mc"]["inference"]["stack"] = False
+    assert checked_config(config, SCHEMA)["ensembles"]["mc"]["inference"]["stack"] is False
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        ("reference_analyses/tracks/set", "eqtl",
+         "reference_analyses/tracks/set: 'eqtl' is a set of kind variants: name one of kind "
+         "reference"),
+        ("motif_analyses/motifs/set", "tiles",
+         "motif_analyses/motifs/set: 'tiles' is a set of kind reference: name one of kind "
+         "insertions"),
+        ("reference_analyses/tracks/output", "profil",
+         "reference_analyses/tracks/output: ensemble 'cnn' has no output 'profil'; did you mean "
+         "'profile'?"),
+        ("point_sets/agreed_tss/agreed/analysis", "track",
+         "point_sets/agreed_tss/agreed/analysis: there is no 'track' under reference_analyses; "
+         "did you mean 'tracks'?"),
+    ],
+)  # fmt: skip
+def test_analyses_of_other_sets_and_outputs(path, value, fault):
+    assert faults(changed(**{path: value})) == [fault]
+
+
+def test_agreed_points_need_a_reference_analysis_with_points():
+    config = changed()
+    del config["reference_analyses"]["tracks"]["points"]
+    (fault,) = faults(config)
+    assert fault.startswith("point_sets/agreed_tss/agreed/analysis: 'tracks' has no points")
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ({"verdict": "peaks"}, "verdict: 'peaks' is of kind peaks: name a verdict of kind signs"),
+        ({"people": "persnal"}, "there is no 'persnal' under people_analyses; did you mean"),
+    ],
+)
+def test_trust_needs_a_truth_that_it_does_not_know(entry, fault):
+    (found,) = faults(changed(**{"trust/eqtl": {"label": "x"} | entry}))
+    assert fault in found

@@ -14,6 +14,7 @@ from seqtrust.consistency import (
     INDEPENDENT,
     OBSERVED,
     PERMUTED,
+    PERMUTED_PEOPLE,
     class_fractions,
     headline_numbers,
 )
@@ -258,3 +259,25 @@ def test_replicates_that_know_something_lie_above_the_permuted_level():
     # the correlated level knows the accuracy of one replicate, so it is not a null of the truth
     implied = found.loc[(CORRELATED, CORRECT), "fraction"]
     assert found.loc[(OBSERVED, CORRECT), "fraction"] == pytest.approx(implied, abs=0.04)
+
+
+def test_people_stand_beside_people_permuted_and_not_a_truth_that_has_no_other_order():
+    rng = np.random.default_rng(12)
+    calls = rng.choice([-1, 1], (60, 3))
+    calls[5] = 0
+    splits = ["train"] * 40 + ["test"] * 20
+    table = verdict_table(calls, np.ones(60), split=splits)
+    unanimous = rng.choice([-1, 0, 1], (60, 30)).astype(np.int8)
+    found = class_fractions(table, "v", "people", 1, unanimous)
+    assert PERMUTED not in set(found["level"])
+    rows = found[found["level"] == PERMUTED_PEOPLE].set_index(["split", "class"])
+    for split in ("all", "train", "test"):
+        mine = [i for i in range(60) if i != 5 and (split == "all" or splits[i] == split)]
+        by_round = [np.mean(unanimous[mine, k] == 1) for k in range(30)]
+        row = rows.loc[(split, CORRECT)]
+        assert row["fraction"] == pytest.approx(np.mean(by_round))
+        assert [row["low"], row["high"]] == pytest.approx(np.percentile(by_round, [2.5, 97.5]))
+        total = sum(
+            rows.loc[(split, name), "fraction"] for name in (CORRECT, INCONSISTENT, INCORRECT)
+        )
+        assert total == pytest.approx(1)

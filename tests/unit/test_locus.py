@@ -13,7 +13,7 @@ from seqtrust.genome import Genome, SplitRegions
 from seqtrust.inference.predict import predict
 from seqtrust.models.imports import import_replicate
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
-from seqtrust.sources.variant_records import read_variants
+from seqtrust.sources.variant_inputs import read_variants
 from seqtrust.sources.variants import VariantSequences
 from seqtrust.variant_files import index
 from seqtrust.verdicts import INCONSISTENT, judge_effects
@@ -33,7 +33,7 @@ def test_replicates_disagree_on_a_real_variant_by_the_published_amounts(
     index(vcf, tmp_path / "v.tbi")
     # the table says chr20, the FASTA and the VCF say 20
     chosen = {"vcf": {"region": "chr20:1350765-1350765", "snvs_only": True}}
-    variants, _ = read_variants(genome, str(vcf), str(tmp_path / "v.tbi"), chosen, 0.0)
+    variants, _, _ = read_variants(genome, [str(vcf)], str(tmp_path / "v.tbi"), chosen, 0.0)
     site = Point("site", "20", 1_350_715, "-")
     collection = VariantSequences(genome, 10_001)
     content = collection.around_points([(variant, site) for variant in variants])

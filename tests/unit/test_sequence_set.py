@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtrust import sequence_set
+from seqtrust.edit_columns import edit_columns
 from seqtrust.edits import Edit, edited_sequence
 from seqtrust.errors import InputError
 from seqtrust.genome import Window
@@ -217,3 +218,15 @@ def test_a_stored_window_is_its_stretch_with_flank(tiny_genome, anchor, flank, p
     if not pad:
         wanted = max(wanted[0], 0), min(wanted[1], tiny_genome.contigs["MT"])
     assert (found.flank_start, end) == wanted
+
+
+def test_few_sequences_of_a_window_are_those_of_many():
+    """One by one, and all at once."""
+    bases = np.random.default_rng(9).integers(0, 4, 60).astype(np.uint8)
+    for strand in "+-":
+        window = StoredWindow("w", "toy", "c", 30, 10, 20, strand, 0, bases)
+        few = [("a", ()), ("b", (Edit(25, 27, "ACG"),)), ("c", (Edit(31, 34, "A"),))]
+        many = edit_columns(few * 4)
+        expected = np.concatenate([block.copy() for block in window.blocks(many)])[:3]
+        (found,) = window.blocks(edit_columns(few))
+        np.testing.assert_array_equal(found, expected)

@@ -390,3 +390,33 @@ def test_expression_has_the_stated_heritability(
         correlations.append(gene.direction * found)
     # One gene's correlation in 200 people has a standard error of .05.
     assert np.mean(correlations) == pytest.approx(math.sqrt(0.3), abs=0.06)
+
+
+def test_conservation_is_high_in_planted_sites_and_covers_the_genome(genome):
+    names = ["contig", "start", "end", "score"]
+    signal = pd.read_csv(TOY / "conservation.bedgraph", sep="\t", names=names)
+    for contig, rows in signal.groupby("contig"):
+        assert rows["start"].tolist() == [0, *rows["end"].tolist()[:-1]]
+        assert rows["end"].iloc[-1] == len(genome[contig])
+    sites = pd.read_csv(TOY / "truth_motifs.tsv", sep="\t")
+    planted = set(zip(sites["contig"], sites["start"], sites["end"], strict=True))
+    runs = zip(signal["contig"], signal["start"], signal["end"], strict=True)
+    inside = np.array([run in planted for run in runs])
+    assert inside.sum() == len(sites)
+    assert signal["score"][inside].mean() > 2.9
+    assert abs(signal["score"][~inside].mean()) < 0.05
+
+
+def test_chromatin_states_are_those_of_the_planted_sites(genome):
+    names = ["contig", "start", "end", "state"]
+    rows = pd.read_csv(TOY / "chromatin_states.bed", sep="\t", names=names)
+    states = {contig: np.full(len(text), "", dtype="U9") for contig, text in genome.items()}
+    for contig, start, end, state in rows.itertuples(index=False):
+        assert (states[contig][start:end] == "").all()
+        states[contig][start:end] = state
+    assert all((of != "").all() for of in states.values())
+    for site in pd.read_csv(TOY / "truth_motifs.tsv", sep="\t").itertuples():
+        found = set(states[site.contig][site.start : site.end])
+        assert found <= {site.element, "promoter"}
+    quiet = np.concatenate([of == "quiescent" for of in states.values()]).mean()
+    assert 0.5 < quiet < 0.8

@@ -150,7 +150,7 @@ def test_a_bootstrap_draws_training_windows_only():
 
 
 def test_replicates_of_a_bootstrap_differ_by_their_windows_alone():
-    fixed = {name: 1 for name in ("initialisation", "order", "dropout", "augmentation")}
+    fixed = dict.fromkeys(("initialisation", "order", "dropout", "augmentation"), 1)
     same = {"bootstrap": True, "epochs": 4, "fixed_seeds": fixed | {"data": 5}}
     first, second = (trained(**same)[0].module.state_dict() for _ in range(2))
     assert all(bool((first[name] == second[name]).all()) for name in first)

@@ -9,12 +9,16 @@ from seqtrust.uncertainty.trust import (
     DISTANCE,
     EFFECT,
     ENSEMBLE_Z,
+    PAIRS,
     SPREAD,
     UNANIMITY,
     WEAKEST,
     ensemble_scores,
+    gene_scores,
     kmer_spectra,
     likeness,
+    ranked,
+    read_scores,
     trust_table,
     unit_scores,
 )
@@ -126,3 +130,41 @@ def test_nothing_to_judge_is_refused():
     gaps = units(np.random.default_rng(0)).assign(own=np.nan)
     with pytest.raises(InputError, match="score 'own' is empty"):
         trust_table(gaps, ["own"], seed=1)
+
+
+def test_genes_are_trusted_by_what_replicates_say_of_each_other():
+    genes = pd.DataFrame(
+        {
+            "gene": ["g1", "g2", "g3", "g4"],
+            "split": "test",
+            "class": ["inconsistent", "consistently_correct", "tie", "inconsistent"],
+            "ensemble_spearman": [-0.2, 0.4, 0.1, np.nan],
+            "pair_agreement": [0.4, 1.0, 1.0, 1.0],
+            "pair_spearman": [0.1, 0.8, 0.9, 0.9],
+        }
+    )
+    found = gene_scores(genes, {"g2": 0.5}, {})
+    assert found["unit"] == ["g1", "g2"]
+    assert found["wrong"].tolist() == [True, False]
+    assert found[PAIRS] == [0.1, 0.8]
+    assert found[EFFECT] == [None, None]
+    table = ranked(found | {DISTANCE: [0.4, 0.5]}, ["test"], seed=1)
+    assert set(table["score"]) == {UNANIMITY, PAIRS, DISTANCE}
+    assert set(ranked(found | {DISTANCE: [None, None]}, ["test"], seed=1)["score"]) == {
+        UNANIMITY,
+        PAIRS,
+    }
+    with pytest.raises(InputError, match="no gene has a prediction and an expression that vary"):
+        gene_scores(genes.iloc[2:], {}, {})
+
+
+def test_a_table_of_scores_is_read(tmp_path):
+    path = tmp_path / "own.tsv"
+    path.write_text("unit\tscore\nv1\t2\nv2\t0.5\n")
+    assert read_scores(path) == {"v1": 2.0, "v2": 0.5}
+    path.write_text("unit\tscore\nv1\t2\nv1\t3\n")
+    with pytest.raises(InputError, match=r"own.tsv, line 3: unit 'v1' again"):
+        read_scores(path)
+    path.write_text("name\tscore\nv1\t2\n")
+    with pytest.raises(InputError, match="expected columns unit and score; found name, score"):
+        read_scores(path)

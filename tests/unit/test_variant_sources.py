@@ -13,13 +13,14 @@ from seqtrust.errors import InputError
 from seqtrust.genes import Point
 from seqtrust.genome import Genome
 from seqtrust.sequence_set import read_sequence_set, write_sequence_set
+from seqtrust.sources.filter_counts import FilterCounts
+from seqtrust.sources.fine_mapped import Selection, nearest_genes, read_effect_tables
 from seqtrust.sources.skipped import Skipped
+from seqtrust.sources.variant_inputs import read_variants, selection_of
 from seqtrust.sources.variant_records import (
     Variant,
     check_reference,
     left_normalise,
-    read_effect_table,
-    read_variants,
     read_vcf,
     with_lines,
 )
@@ -243,19 +244,19 @@ def test_a_table_of_effects(tmp_path, genome20):
         ("chr20_1_A_C_b38", "g1", "A", "C", 0.5, 0.95, "liver"),
         ("20_4_t_g", "g2", "t", "g", -0.5, 0.99, "lung"),
         ("20_5_A_C", "g3", "A", "C", 1, 0.9, "lung"),
-        ("20_5_A_C", "g3", "C", "A", 1, 0.91, "lung"),
+        ("20_5_A_C", "g3", "C", "T", 1, 0.91, "lung"),
         ("20_5_A_<DEL>", "g3", "A", "<DEL>", 1, 0.91, "lung"),
         ("20_5_A_C", "g4", "A", "C", 0, 0.91, "lung"),
         ("20_5_A_C", "g5", "A", "C", "", 0.91, "lung"),
     ]
     path = write_susie(tmp_path / "s.tsv", rows)
-    variants, skipped = read_effect_table(path, genome20, 0.9)
+    variants, skipped, _ = read_effect_tables([path], genome20, Selection())
     assert [(v.name, v.gene, v.context, v.truth_effect, v.line) for v in variants] == [
         ("20_1_A_C", "g1", "liver", 0.5, 2),
         ("20_4_T_G", "g2", "lung", -0.5, 3),
     ]
     assert [(row.line, row.reason) for row in skipped] == [
-        (5, "alleles differ from the id: C, A"),
+        (5, "alleles differ from the id: C, T"),
         (6, "ALT is symbolic, * or missing"),
         (7, "beta_marginal has no sign: 0.0"),
         (8, "beta_marginal has no sign: nan"),
@@ -266,7 +267,7 @@ def test_a_table_of_effects(tmp_path, genome20):
 def test_alleles_and_tissue_may_be_absent(tmp_path, genome20):
     columns = "variant\tgene\tbeta_marginal\tpip\n"
     path = write_susie(tmp_path / "s.tsv", [("20_1_A_C", "g", 1, 1)], columns)
-    (variant,), skipped = read_effect_table(path, genome20, 0.9, "thyroid")
+    (variant,), skipped, _ = read_effect_tables([path], genome20, Selection(), "thyroid")
     assert (variant.context, skipped) == ("thyroid", [])
 
 
@@ -274,7 +275,7 @@ def test_a_missing_column_is_named_with_those_found(tmp_path, genome20):
     columns = COLUMNS.replace("pip", "PIP").replace("gene", "Gene")
     path = write_susie(tmp_path / "s.tsv", [("x",) * 7], columns)
     with pytest.raises(InputError) as refusal:
-        read_effect_table(path, genome20, 0.9)
+        read_effect_tables([path], genome20, Selection())
     message = str(refusal.value)
     assert f"{path} lacks the column gene, pip" in message
     assert "it has: variant, Gene, allele1, allele2, beta_marginal, PIP, tissue" in message
@@ -284,13 +285,118 @@ def test_an_empty_selection_says_what_is_there(tmp_path, genome20):
     rows = [("20_1_A_C", "g", "A", "C", 1, 0.4, "x")]
     path = write_susie(tmp_path / "s.tsv", rows)
     with pytest.raises(InputError, match=r"s\.tsv: no row has pip > 0\.9 \(largest: 0\.4\)"):
-        read_effect_table(path, genome20, 0.9)
+        read_effect_tables([path], genome20, Selection())
 
 
 def test_an_id_that_cannot_be_read_is_named(tmp_path, genome20):
     path = write_susie(tmp_path / "s.tsv", [("rs123", "g", "A", "C", 1, 1, "x")])
     with pytest.raises(InputError, match=r"s\.tsv, line 2: variant 'rs123' is not contig_"):
-        read_effect_table(path, genome20, 0.9)
+        read_effect_tables([path], genome20, Selection())
+
+
+FULL = "variant\tgene\tallele1\tallele2\tbeta_marginal\tz\tmaf\tpip\ttissue\n"
+# gene, sign and alleles by hand: a flip, a sign that differs between genes, two genes, a far one
+FILTERED = [
+    ("20_1_A_C", "g1", "C", "A", 0.5, 5, 0.1, 0.95, "liver"),
+    ("20_3_G_C", "g1", "G", "C", 0.5, 5, 0.1, 0.95, "liver"),
+    ("20_3_G_C", "g2", "G", "C", -0.5, -5, 0.1, 0.01, "liver"),
+    ("20_3_G_C", "g2", "G", "C", -0.5, -5, 0.1, 0.99, "lung"),
+    ("20_4_T_G", "g1", "T", "G", 0.5, 5, 0.1, 0.95, "lung"),
+    ("20_4_T_G", "g2", "T", "G", 0.5, 5, 0.1, 0.95, "lung"),
+    ("20_9_A_C", "g1", "A", "C", 0.5, 5, "", 0.5, "lung"),
+    ("20_9_A_C", "g2", "A", "C", 0.5, 5, "", 0.95, "lung"),
+    ("20_9_A_C", "g9", "A", "C", 0.5, 5, "", 0.95, "lung"),
+]
+GENES = {"g1": Point("g1", "20", 2, "-"), "g2": Point("g2", "20", 4, "+")}
+
+
+def test_filters_are_applied_and_counted_in_order(tmp_path, genome20):
+    path = write_susie(tmp_path / "s.tsv", FILTERED, FULL)
+    selection = Selection(sign_conflicts="drop", points=GENES, within=4)
+    variants, skipped, counts = read_effect_tables([path], genome20, selection)
+    found = [(v.name, v.gene, v.context, v.truth_effect, v.z, v.flipped, v.distance, v.maf)
+             for v in variants]  # fmt: skip
+    assert found == [
+        ("20_1_A_C", "g1", "liver", -0.5, -5.0, True, 2, 0.1),
+        # in lung the sign of 20_3 differs from no other gene's; in liver it does
+        ("20_3_G_C", "g2", "lung", -0.5, -5.0, False, -2, 0.1),
+        ("20_4_T_G", "g1", "lung", 0.5, 5.0, False, -1, 0.1),
+    ]
+    table = counts.table()
+    every = table[table["tissue"] == "all"]
+    assert every[["step", "before", "after", "changed"]].to_numpy().tolist() == [
+        ["alleles swapped against the id: beta negated", 9, 9, 1],
+        ["sign of beta is that of the variant's other genes", 9, 7, 0],
+        ["pip > 0.9", 7, 6, 0],
+        ["alleles and the sign of beta can be read", 6, 6, 0],
+        ["gene has a position", 6, 5, 0],
+        ["gene is the nearest of the variant's", 5, 4, 0],
+        ["TSS is nearer than 4 bp", 4, 3, 0],
+    ]
+    lung = table[table["tissue"] == "lung"].set_index("step")
+    assert lung.loc["pip > 0.9", ["before", "after"]].tolist() == [6, 5]
+    assert [(row.line, row.reason) for row in skipped] == [
+        (10, "not kept: gene has a position"),
+        (7, "not kept: gene is the nearest of the variant's"),
+        (9, "not kept: TSS is nearer than 4 bp"),
+    ]
+
+
+def test_of_two_genes_equally_near_the_first_by_name_and_the_sign_of_distance():
+    points = {"b": Point("b", "20", 4, "-"), "a": Point("a", "20", 8, "+")}
+    rows = [Variant("20", 6, "A", "C", gene=gene) for gene in ("b", "a")]
+    (kept,), _ = nearest_genes(rows, points, 10, FilterCounts())
+    assert (kept.gene, kept.distance) == ("a", -2)
+    (kept,), _ = nearest_genes(rows[:1], points, 10, FilterCounts())
+    assert (kept.gene, kept.distance) == ("b", -2)
+
+
+def test_genes_without_any_position_are_refused(genome20):
+    rows = [Variant("20", 6, "A", "C", "s.tsv", gene="ENSG1.4")]
+    with pytest.raises(InputError, match=r"s\.tsv: none of its genes, such as 'ENSG1\.4'.*'g1'"):
+        nearest_genes(rows, GENES, 10, FilterCounts())
+
+
+def test_negatives_have_a_small_pip_and_may_need_a_large_z(tmp_path, genome20):
+    path = write_susie(tmp_path / "s.tsv", FILTERED, FULL)
+    variants, _, counts = read_effect_tables(
+        [path], genome20, Selection(pip_below=0.02, abs_z_above=4)
+    )
+    assert [(v.name, v.pip) for v in variants] == [("20_3_G_C", 0.01)]
+    assert "pip < 0.02 and |z| > 4" in set(counts.table()["step"])
+    with pytest.raises(
+        InputError, match=r"no row has pip < 0\.02 and \|z\| > 6 \(largest: 0\.99\)"
+    ):
+        read_effect_tables([path], genome20, Selection(pip_below=0.02, abs_z_above=6))
+
+
+def test_z_is_made_of_beta_and_its_error_where_there_is_none(tmp_path, genome20):
+    columns = "variant\tgene\tbeta_marginal\tse_marginal\tpip\n"
+    path = write_susie(tmp_path / "s.tsv", [("20_1_A_C", "g", -1, 0.25, 1)], columns)
+    (variant,), _, _ = read_effect_tables([path], genome20, Selection(abs_z_above=3))
+    assert variant.z == -4
+    path = write_susie(
+        tmp_path / "t.tsv", [("20_1_A_C", "g", -1, 1)], columns.replace("se_marginal\t", "")
+    )
+    with pytest.raises(
+        InputError, match=r"t\.tsv has neither z nor se_marginal, but abs_z_above is 3"
+    ):
+        read_effect_tables([path], genome20, Selection(abs_z_above=3))
+
+
+def test_tissues_of_several_tables_are_their_file_names(tmp_path, genome20):
+    columns = "variant\tgene\tbeta_marginal\tpip\n"
+    paths = [write_susie(tmp_path / f"{name}.susie.tsv", [("20_1_A_C", "g", 1, 1)], columns)
+             for name in ("Liver", "Lung")]  # fmt: skip
+    variants, _, counts = read_effect_tables(paths, genome20, Selection())
+    assert [variant.context for variant in variants] == ["Liver", "Lung"]
+    assert set(counts.table()["tissue"]) == {"all", "Liver", "Lung"}
+
+
+def test_the_settings_of_the_config_are_a_selection():
+    settings = {"sign_conflicts": "drop", "pip_above": 0.8, "nearest_gene": {"within": 9}}
+    assert selection_of(settings, GENES) == Selection("drop", 0.8, points=GENES, within=9)
+    assert selection_of(settings | {"nearest_gene": {}}, GENES).points is None
 
 
 # ---------------------------------------------------------------- REF beside the FASTA
@@ -333,8 +439,8 @@ def test_the_line_of_an_indexed_record_is_named_too(tmp_path, genome20):
     variant_files.index(packed, index)
     chosen = {"vcf": {"region": "20:1-9", "snvs_only": False}}
     with pytest.raises(InputError, match="first on line 4: 20:2 T>C"):
-        read_variants(genome20, str(packed), str(index), chosen, 0.01)
-    variants, skipped = read_variants(genome20, str(packed), str(index), chosen, 0.5)
+        read_variants(genome20, [str(packed)], str(index), chosen, 0.01)
+    variants, skipped, _ = read_variants(genome20, [str(packed)], str(index), chosen, 0.5)
     assert [variant.name for variant in variants] == ["20_1_A_C"]
     assert [row.record for row in skipped] == ["20:2 T>C"]
 
@@ -349,13 +455,15 @@ def test_a_ref_past_the_end_differs(genome20):
 def test_nothing_left_is_refused_with_the_counts(vcf, genome20):
     write_vcf(vcf, ["20\t8\t.\tTAC\tT", "20\t4\t.\tT\t<DEL>"])
     with pytest.raises(InputError, match=r"no variant is left; skipped: .*not an SNV: 1"):
-        read_variants(genome20, str(vcf), None, {"vcf": {"snvs_only": True}}, 0.01)
+        read_variants(genome20, [str(vcf)], None, {"vcf": {"snvs_only": True}}, 0.01)
 
 
 def test_variants_are_read_in_their_normal_form(vcf, genome20):
     # GGGG at 11-14, 1-based: the deletion of the last G is that of the first
     write_vcf(vcf, ["20\t13\t.\tGG\tG"])
-    variants, skipped = read_variants(genome20, str(vcf), None, {"vcf": {"snvs_only": False}}, 0)
+    variants, skipped, _ = read_variants(
+        genome20, [str(vcf)], None, {"vcf": {"snvs_only": False}}, 0
+    )
     assert [variant.name for variant in variants] == ["20_10_CG_C"]
     assert skipped == []
 

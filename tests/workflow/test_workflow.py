@@ -18,8 +18,9 @@ CONFIGS = sorted((REPOSITORY / "config").glob("*.yaml"))
 
 
 def tables(folder: Path) -> dict[str, Path]:
-    """Every table of a run, by its path below the results."""
+    """Every table of a run but that of its times, by its path below the results."""
     found = [*folder.rglob("*.parquet"), *folder.rglob("*.tsv"), *folder.rglob("*.safetensors")]
+    found = [path for path in found if path.name != "inference_work.tsv"]
     return {str(path.relative_to(folder)): path for path in found}
 
 
@@ -94,6 +95,11 @@ def test_shards_are_a_partition(tiny: Project) -> None:
             "verdicts",
             {
                 "figure_training",
+                "calibration",
+                "figure_calibration",
+                "figure_risk_coverage",
+                "sign_calibration",
+                "figure_sign_calibration",
                 "judge_effects",
                 "judge_bins",
                 "class_fractions",
@@ -106,6 +112,12 @@ def test_shards_are_a_partition(tiny: Project) -> None:
             "inference/predict",
             {
                 "predict",
+                "predict_masked_together",
+                "calibration",
+                "figure_calibration",
+                "figure_risk_coverage",
+                "sign_calibration",
+                "figure_sign_calibration",
                 "effects",
                 "judge_effects",
                 "judge_bins",
@@ -148,6 +160,7 @@ def test_the_workflow_can_be_a_module(project: Project) -> None:
     (project.folder / "config/config.yaml").unlink()
     jobs = project.jobs("-s", "outer.smk", "--", "trust_all")
     assert jobs["trust_predict"] == 8
+    assert jobs["trust_predict_masked_together"] == 2
 
 
 def test_the_report_needs_no_network(tiny: Project, tmp_path: Path) -> None:

@@ -9,7 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqtrust.consistency import CORRELATED, INDEPENDENT, OBSERVED, PERMUTED
+from seqtrust.consistency import (
+    CORRELATED,
+    INDEPENDENT,
+    OBSERVED,
+    PERMUTED,
+    PERMUTED_PEOPLE,
+)
 from seqtrust.figures.style import CLASS_COLOURS, CLASS_LABELS, SETTINGS, new_figure
 from seqtrust.genome import SPLITS
 from seqtrust.verdicts import CORRECT, INCONSISTENT, INCORRECT, OUT_OF_REACH, TIE, UNANIMOUS
@@ -18,6 +24,7 @@ PUBLISHED = "published"
 _TITLE_WIDTH = 30  # characters above a panel
 _LEVEL_STYLE: dict[str, dict[str, Any]] = {
     PERMUTED: {"marker": "_", "color": "#000000", "markersize": 16, "markeredgewidth": 2.0},
+    PERMUTED_PEOPLE: {"marker": "_", "color": "#E69F00", "markersize": 16, "markeredgewidth": 2.0},
     CORRELATED: {"marker": "D", "color": "#0072B2", "markersize": 5, "fillstyle": "none"},
     INDEPENDENT: {"marker": "x", "color": "#777777", "markersize": 6},
     PUBLISHED: {"marker": "*", "color": "#CC79A7", "markersize": 9},

@@ -229,6 +229,10 @@ def _contrasts(stored: StoredWindow, ids: Sequence[str]) -> dict[str, Any]:
         "context": "",
         "locus": stored.name,
         "truth_effect": None,
+        "pip": None,
+        "z": None,
+        "maf": None,
+        "flipped": None,
     }
     rows = {name: [value] * (len(ids) - 1) for name, value in constant.items()}
     return rows | {"contrast_id": list(ids[1:]), "alternative_id": list(ids[1:])}

@@ -26,6 +26,12 @@ from seqtrust.simulation import (
     expected_rates,
     noisy_counts,
 )
+from seqtrust.sources.toy_annotations import (
+    chromatin_states,
+    conservation_bedgraph,
+    draw_conservation,
+    soft_motifs,
+)
 from seqtrust.sources.toy_expression import (
     CIS,
     MODELLED,
@@ -65,6 +71,7 @@ from seqtrust.sources.toy_genome import (
     shared_out,
     toy_grammar,
 )
+from seqtrust.verdicts import highest_bins, poisson_peaks
 
 FASTA_COLUMNS = 60
 MECHANISMS = ("modelled", "reversed", "tag")
@@ -84,6 +91,7 @@ class Toy:
     people: list[Person]
     mechanisms: list[Mechanism]
     personal: list[Personal]
+    conservation: dict[str, list[tuple[int, int, float]]]
 
     @property
     def genes(self) -> list[Gene]:
@@ -98,8 +106,8 @@ def make_toy(seed: int, mix: Sequence[float] = (50, 25, 25)) -> Toy:
         seed: the one seed.
         mix: shares of modelled, reversed and tag genes, in any unit.
     """
-    children = np.random.default_rng(seed).spawn(8)
-    layout, motif_rng, locus_rng, count_rng, mix_rng, allele_rng, cis_rng, noise_rng = children
+    children = np.random.default_rng(seed).spawn(9)
+    layout, motif_rng, locus_rng, count_rng, mix_rng, allele_rng, cis_rng, noise_rng = children[:8]
     grammar = toy_grammar(motif_rng)
     blocks, genes = draw_layout(layout)
     genome = {
@@ -131,7 +139,11 @@ def make_toy(seed: int, mix: Sequence[float] = (50, 25, 25)) -> Toy:
             genes, mechanisms, cis_rng.spawn(len(genes)), noise_rng.spawn(len(genes)), strict=True
         )
     ]
-    return Toy(seed, grammar, blocks, loci, genome, expected, counts, people, mechanisms, personal)
+    conservation = draw_conservation(children[8], loci)
+    return Toy(
+        *(seed, grammar, blocks, loci, genome, expected, counts),
+        *(people, mechanisms, personal, conservation),
+    )
 
 
 def draw_kinds(rng: np.random.Generator, number: int, mix: Sequence[float]) -> list[str]:
@@ -176,6 +188,18 @@ def noise_ceilings(toy: Toy) -> dict[str, dict[str, float]]:
         }
         for row, track in enumerate(toy.grammar.track_names)
     }
+
+
+def peak_ceilings(toy: Toy) -> dict[str, dict[str, float]]:
+    """Share of the peaks of each track that are among as many highest expected bins."""
+    expected = np.concatenate(list(toy.expected.values()), axis=1)
+    counts = np.concatenate(list(toy.counts.values()), axis=1)
+    found = {}
+    for row, track in enumerate(toy.grammar.track_names):
+        peaks = poisson_peaks(counts[row])
+        highest = highest_bins(expected[row], int(peaks.sum()))
+        found[track] = {"all": round(float(highest[peaks].mean()), 4)}
+    return found
 
 
 def _split_at(blocks: Iterable[tuple[str, int, int, str]], contig: str, position: int) -> str:
@@ -334,6 +358,7 @@ def truth_record(toy: Toy) -> dict[str, Any]:
         "unrelated": UNRELATED,
         "confounded_genes": [locus.gene.gene_id for locus in toy.loci if locus.confounded],
         "noise_ceiling": noise_ceilings(toy),
+        "peak_ceiling": peak_ceilings(toy),
         "mechanisms": dict(sorted(Counter(m.kind for m in toy.mechanisms).items())),
         "window": {
             "length": WINDOW,
@@ -366,9 +391,11 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
         "genome.fa": genome,
         "genome.fa.fai": index,
         "genes.gtf": gtf(toy.genes),
-        "splits.bed": "".join(_row(*block) for block in toy.blocks),
+        "splits.bed": blocks_bed(toy.blocks),
+        **{f"splits_fold{k}.bed": blocks_bed(fold(toy.blocks, k)) for k in range(2, FOLDS + 1)},
         "tracks.tsv": tracks_table(toy),
         "motifs.meme": write_meme(toy.grammar.motifs),
+        "soft_motifs.meme": write_meme(soft_motifs(toy.grammar.motifs)),
         "people.tsv": "".join(people),
         "evaluation_people.txt": "".join(
             f"{person.name}\n" for person in toy.people if person.role == "evaluation"
@@ -376,6 +403,8 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
         "variants.vcf": vcf(toy.people, variants),
         "expression.tsv": expression_table(toy),
         "susie.tsv": eqtl_table(row for personal in toy.personal for row in personal.eqtls),
+        "conservation.bedgraph": conservation_bedgraph(toy.conservation),
+        "chromatin_states.bed": chromatin_states(toy.loci),
         "truth_genes.tsv": truth_genes_table(toy),
         "truth_motifs.tsv": truth_motifs_table(toy.loci),
         "truth_motif_effects.tsv": truth_motif_effects_table(),
@@ -383,6 +412,25 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
     }
     for name, text in files.items():
         write_text(Path(folder) / name, text)
+
+
+Blocks = Sequence[tuple[str, int, int, str]]
+FOLDS = 4
+
+
+def blocks_bed(blocks: Blocks) -> str:
+    """BED of (contig, start, end, split)."""
+    return "".join(_row(*block) for block in blocks)
+
+
+def fold(blocks: Blocks, number: int) -> list[tuple[str, int, int, str]]:
+    """The blocks with their splits moved on by `number` - 1 quarters of them; 1 is as they are."""
+    splits = [split for *_, split in blocks]
+    moved = np.roll(splits, (number - 1) * len(splits) // FOLDS).tolist()
+    return [
+        (contig, start, end, split)
+        for (contig, start, end, _), split in zip(blocks, moved, strict=True)
+    ]
 
 
 def _row(*fields: object) -> str:

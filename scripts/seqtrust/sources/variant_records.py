@@ -1,29 +1,24 @@
 """Variants as files name them: read, left-normalised, and checked against the FASTA."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from seqtrust import bases
 from seqtrust.edits import Edit
 from seqtrust.errors import InputError, at_line
-from seqtrust.files import numbered_lines, read_input_table
+from seqtrust.files import numbered_lines
 from seqtrust.genome import Genome, parse_region, resolve_contig
-from seqtrust.sources.skipped import Skipped, count_reasons
+from seqtrust.sources.skipped import Skipped
 
 SYMBOLIC_ALT = "ALT is symbolic, * or missing"
 REF_DIFFERS = "REF differs from the FASTA"
-TABLE_COLUMNS = ("variant", "gene", "beta_marginal", "pip")
 
-_VARIANT_ID = re.compile(
+VARIANT_ID = re.compile(
     r"^(?P<contig>.+)_(?P<position>\d+)_(?P<ref>[^_]+)_(?P<alt>[^_]+?)(_b\d+)?$"
 )
-_ALLELE = re.compile(r"^[ACGTacgt]+$")
+ALLELE = re.compile(r"^[ACGTacgt]+$")
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,11 @@ class Variant:
         gene: gene whose expression it changes, or empty.
         context: tissue of the measured effect, or empty.
         truth_effect: measured effect of ALT, or None.
+        pip: posterior inclusion probability, or None.
+        z: z-score of ALT's effect, or None.
+        maf: frequency of the minor allele, or None.
+        flipped: the table's effect was that of REF, and was negated.
+        distance: bp from the gene's TSS, positive downstream of it, or None.
     """
 
     contig: str
@@ -53,6 +53,11 @@ class Variant:
     gene: str = ""
     context: str = ""
     truth_effect: float | None = None
+    pip: float | None = None
+    z: float | None = None
+    maf: float | None = None
+    flipped: bool = False
+    distance: int | None = None
 
     @property
     def name(self) -> str:
@@ -121,7 +126,7 @@ def read_vcf(
             contig, position = genome.resolve(name), int(number) - 1
         record = _record_name(name, number, identifier, ref, alts)
         for alt in alts.split(","):
-            if not _ALLELE.match(alt):
+            if not ALLELE.match(alt):
                 skipped.append(Skipped(str(path), line, record, f"{SYMBOLIC_ALT}: {alt}"))
             elif alt.upper() == ref.upper():
                 skipped.append(Skipped(str(path), line, record, "ALT equals REF"))
@@ -157,90 +162,6 @@ def _vcf_lines(
                 yield 0, text
 
 
-def read_effect_table(
-    path: str | Path, genome: Genome, pip_above: float, context: str = ""
-) -> tuple[list[Variant], list[Skipped]]:
-    """Fine-mapped variants of a table in the columns of SuSiE.
-
-    Needs `variant` (contig_position_ref_alt, 1-based, with or without `_b38`), `gene`,
-    `beta_marginal` (per ALT allele) and `pip`; uses `allele1`, `allele2` and `tissue` if there.
-
-    Args:
-        path: tab-separated table, may be gzipped.
-        genome: assembly of the positions.
-        pip_above: keep rows with a larger posterior inclusion probability.
-        context: tissue if the table has no column `tissue`.
-
-    Raises:
-        InputError: a needed column is missing, a variant cannot be read, or no row is kept.
-    """
-    if not Path(path).exists():
-        raise InputError(f"there is no eQTL table at {path}")
-    table = read_input_table(path)
-    missing = [name for name in TABLE_COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path} lacks the column {', '.join(missing)}; it has: {', '.join(table.columns)}"
-        )
-    for name in ("beta_marginal", "pip"):
-        table[name] = _numbers(table[name], path)
-    kept = table[table["pip"] > pip_above]
-    if kept.empty:
-        raise InputError(
-            f"{path}: no row has pip > {pip_above} (largest: {table['pip'].max():.3g}); "
-            "the selection is empty"
-        )
-    variants: list[Variant] = []
-    skipped: list[Skipped] = []
-    for index, row in zip(kept.index, kept.to_dict("records"), strict=True):
-        with at_line(path, int(index) + 2, "a fine-mapped variant"):
-            variant = _from_table_row(row, str(path), int(index) + 2, genome, context)
-        alleles = tuple(
-            str(row.get(name, allele)).upper()
-            for name, allele in (("allele1", variant.ref), ("allele2", variant.alt))
-        )
-        if not (_ALLELE.match(variant.ref) and _ALLELE.match(variant.alt)):
-            skipped.append(Skipped(str(path), variant.line, variant.record, SYMBOLIC_ALT))
-        elif alleles != (variant.ref, variant.alt):
-            reason = f"alleles differ from the id: {alleles[0]}, {alleles[1]}"
-            skipped.append(Skipped(str(path), variant.line, variant.record, reason))
-        elif not variant.truth_effect or np.isnan(variant.truth_effect):
-            reason = f"beta_marginal has no sign: {variant.truth_effect}"
-            skipped.append(Skipped(str(path), variant.line, variant.record, reason))
-        else:
-            variants.append(variant)
-    return variants, skipped
-
-
-def _numbers(column: pd.Series, path: str | Path) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = np.flatnonzero(numbers.isna() & column.notna())
-    if wrong.size:
-        found = column.iloc[wrong[0]]
-        raise InputError(f"{path}, line {wrong[0] + 2}: {column.name} is {found!r}, not a number")
-    return numbers
-
-
-def _from_table_row(
-    row: Mapping[Any, Any], path: str, line: int, genome: Genome, context: str
-) -> Variant:
-    found = _VARIANT_ID.match(str(row["variant"]))
-    if not found:
-        raise InputError(f"variant {row['variant']!r} is not contig_position_ref_alt")
-    return Variant(
-        genome.resolve(found["contig"]),
-        int(found["position"]) - 1,
-        found["ref"].upper(),
-        found["alt"].upper(),
-        path,
-        line,
-        str(row["variant"]),
-        str(row["gene"]),
-        str(row.get("tissue", context)),
-        float(row["beta_marginal"]),
-    )
-
-
 def check_reference(
     variants: Sequence[Variant], genome: Genome, allowed_fraction: float
 ) -> tuple[list[Variant], list[Skipped]]:
@@ -273,42 +194,6 @@ def check_reference(
             f"{first.record}, {first.reason}. Is the table of build {genome.build!r}?"
         )
     return good, skipped
-
-
-def read_variants(
-    genome: Genome,
-    path: str,
-    index: str | None,
-    chosen: Mapping[str, Any],
-    max_ref_mismatch: float,
-) -> tuple[list[Variant], list[Skipped]]:
-    """The left-normalised variants of one `variants` entry of the config, and what is left out.
-
-    Args:
-        genome: assembly of the variants.
-        path: the VCF or the table.
-        index: the VCF's tabix index.
-        chosen: `{"vcf": settings}` or `{"table": settings}`.
-        max_ref_mismatch: as `allowed_fraction` in `check_reference`.
-
-    Raises:
-        InputError: no variant is left, or see the readers.
-    """
-    if "vcf" in chosen:
-        settings = chosen["vcf"]
-        variants, skipped = read_vcf(
-            path, index, settings.get("region"), genome, settings["snvs_only"]
-        )
-    else:
-        settings = chosen["table"]
-        variants, skipped = read_effect_table(
-            path, genome, settings["pip_above"], settings["context"]
-        )
-    variants, differing = check_reference(variants, genome, max_ref_mismatch)
-    skipped += differing
-    if not variants:
-        raise InputError(f"{path}: no variant is left; skipped: {count_reasons(skipped)}")
-    return [left_normalise(variant, genome) for variant in variants], skipped
 
 
 def with_lines(skipped: Sequence[Skipped]) -> list[Skipped]:

@@ -32,7 +32,7 @@ class Contrast:
         """The row of the contrasts table."""
         variant, anchor = self.variant, self.anchor
         about = variant.name, anchor.name if anchor else variant.gene, variant.context
-        distance = 0
+        distance = variant.distance or 0
         if anchor:
             distance = variant.position - anchor.position
             distance = distance if anchor.strand == "+" else -distance
@@ -50,6 +50,10 @@ class Contrast:
             "context": variant.context,
             "locus": variant.gene or (anchor.name if anchor else variant.name),
             "truth_effect": variant.truth_effect,
+            "pip": variant.pip,
+            "z": variant.z,
+            "maf": variant.maf,
+            "flipped": variant.flipped if variant.truth_effect is not None else None,
         }
 
 

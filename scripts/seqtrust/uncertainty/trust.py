@@ -28,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 
 UNANIMITY, EFFECT, ENSEMBLE_Z = "unanimity", "effect_size", "ensemble_z"
 SPREAD, WEAKEST, DISTANCE = "narrowness", "weakest_replicate", "likeness"
+PAIRS = "pair_correlation"
 ROUNDS = 500
 
 UNITS = TableSchema(
@@ -40,18 +41,22 @@ UNITS = TableSchema(
         "user's own tables."
     ),
     columns=(
-        Column("unit", pa.string(), "contrast_id, or gene"),
+        Column("unit", pa.string(), "contrast_id, or gene of an analysis of people"),
         Column("track", pa.string(), "track of the model"),
         Column("split", pa.string(), "train, validation, test or unknown"),
         Column("locus", pa.string(), "rows of one locus are not independent"),
-        Column("wrong", pa.bool_(), "the sign of the ensemble mean is not that of the truth"),
-        Column(UNANIMITY, pa.float64(), "share of replicates on the side of the majority"),
-        Column(EFFECT, pa.float64(), "|mean| over replicates", "model's scale"),
-        Column(ENSEMBLE_Z, pa.float64(), "|mean| / sd over replicates"),
+        Column("wrong", pa.bool_(), "the sign of the ensemble mean is not that of the truth; of "
+               "people: the mean prediction is negatively correlated with the expression"),
+        Column(UNANIMITY, pa.float64(), "share of replicates on the side of the majority; of "
+               "people: share of pairs of replicates that are positively correlated"),
+        Column(EFFECT, pa.float64(), "|mean| over replicates", "model's scale", True),
+        Column(ENSEMBLE_Z, pa.float64(), "|mean| / sd over replicates", "", True),
         Column(SPREAD, pa.float64(), "-sd over replicates; a normalised conformal interval's "
-               "width orders units the same way", "model's scale"),
+               "width orders units the same way", "model's scale", True),
         Column(WEAKEST, pa.float64(), "smallest score of a replicate on the side of the mean; "
-               "negative where one is on the other side", "model's scale"),
+               "negative where one is on the other side", "model's scale", True),
+        Column(PAIRS, pa.float64(), "mean Spearman correlation, across people, of two replicates",
+               "", True),
         Column(DISTANCE, pa.float64(), "largest cosine similarity of 6-mer spectra with a "
                "training window; empty where there is none", "", True),
     ),
@@ -175,7 +180,45 @@ def unit_scores(
     truth = mine["truth"].to_numpy(dtype=np.float64)
     columns["wrong"] = np.sign(values.mean(axis=1)) != truth
     columns |= ensemble_scores(values)
+    return _completed(columns, like, tables)
+
+
+def gene_scores(
+    genes: pd.DataFrame,
+    like: Mapping[str, float],
+    tables: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """The same of genes across people.
+
+    A score must not know the expression, so it is what replicates say of each other: their
+    correlation across people.
+
+    Args:
+        genes: the table of genes of an analysis of people; ties are left out.
+        like: as for `unit_scores`.
+        tables: as for `unit_scores`.
+
+    Raises:
+        InputError: as for `unit_scores`.
+    """
+    mine = genes[(genes["class"] != TIE) & genes["ensemble_spearman"].notna()]
+    if mine.empty:
+        raise InputError("trust: no gene has a prediction and an expression that vary")
+    columns: dict[str, Any] = {"unit": mine["gene"].tolist(), "track": [""] * len(mine)}
+    columns |= {"split": mine["split"].tolist(), "locus": mine["gene"].tolist()}
+    columns["wrong"] = (mine["ensemble_spearman"] < 0).to_numpy()
+    columns[UNANIMITY] = mine["pair_agreement"].fillna(0.5).tolist()
+    columns[PAIRS] = mine["pair_spearman"].tolist()
+    return _completed(columns, like, tables)
+
+
+def _completed(
+    columns: dict[str, Any], like: Mapping[str, float], tables: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any]:
+    """The columns with likeness, the scores of further tables, and nothing where none is known."""
     columns[DISTANCE] = [like.get(unit) for unit in columns["unit"]]
+    for column in UNITS.columns:
+        columns.setdefault(column.name, [None] * len(columns["unit"]))
     for name, scores in tables.items():
         if name in columns:
             raise InputError(f"trust: there is a score {name!r} already: name the table's another")
@@ -216,12 +259,11 @@ def ranked(columns: Mapping[str, Any], held_out: Sequence[str], seed: int) -> pd
     fixed = {column.name for column in UNITS.columns}
     names = [name for name in columns if name in _RANKED or name not in fixed]
     units = pd.DataFrame(columns)
-    if units[DISTANCE].isna().all():
-        names.remove(DISTANCE)
+    names = [name for name in names if units[name].notna().any()]
     return trust_table(units[units["split"].isin(held_out)], names, seed)
 
 
-_RANKED = (UNANIMITY, EFFECT, ENSEMBLE_Z, SPREAD, WEAKEST, DISTANCE)
+_RANKED = (UNANIMITY, EFFECT, ENSEMBLE_Z, SPREAD, WEAKEST, PAIRS, DISTANCE)
 
 
 def trust_table(units: pd.DataFrame, names: Sequence[str], seed: int) -> pd.DataFrame:
