@@ -25,6 +25,7 @@ bench: $(STAMP)
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/haplotypes.py \
 		$(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/models.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/eqtls.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/people.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/calibration.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/inference.py $(if $(LOCUS),--locus $(LOCUS))

@@ -275,7 +275,7 @@ def _scores_of_no_eqtls(config: Mapping[str, Any]) -> Iterator[str]:
             verdicts = {kind: config["verdicts"].get(parts[kind]) for kind in kinds}
             judged = {kind: verdict for kind, verdict in verdicts.items() if verdict}
             for kind, verdict in judged.items():
-                unknown = {"source": {"variants": {}}}
+                unknown: dict[str, Any] = {"source": {"variants": {}}}
                 source = config["sequence_sets"].get(verdict["set"], unknown)["source"]
                 if "signs" not in verdict["calls"] or "variants" not in source:
                     yield (

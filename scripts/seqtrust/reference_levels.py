@@ -170,17 +170,14 @@ def permuted_truth(
     """
     rng = np.random.default_rng(seed)
     unanimous = unanimous_call(calls)
-    blocks = _rows_of_loci(contexts, loci)
+    blocks = _loci_of_contexts(contexts, loci)
     result = []
     for _ in range(rounds):
         moved = np.empty_like(truth)
-        for rows in blocks.values():
-            order = rng.permutation(len(rows))
-            if isinstance(rows, np.ndarray):
-                moved[rows] = truth[rows[order]]
-                continue
-            for target, source in zip(rows, order, strict=True):
-                moved[target] = truth[np.resize(rows[source], len(target))]
+        for block in blocks:
+            source = rng.permutation(len(block.sizes))[block.locus]
+            place = block.first[source] + block.number % block.sizes[source]
+            moved[block.rows] = truth[block.rows[place]]
         mine = moved > 0 if positive_only else np.ones(len(truth), dtype=bool)
         called = unanimous[mine]
         right = float(np.mean((called != 0) & (called == moved[mine])))
@@ -189,20 +186,38 @@ def permuted_truth(
     return result
 
 
-def _rows_of_loci(
-    contexts: Sequence[str], loci: Sequence[str]
-) -> dict[str, list[npt.NDArray[np.int64]] | npt.NDArray[np.int64]]:
-    """Rows of every locus, per context; a matrix where all loci have equally many."""
-    rows: dict[str, dict[str, list[int]]] = {}
+@dataclass(frozen=True)
+class _Block:
+    """The rows of one context, locus by locus.
+
+    Attributes:
+        rows: rows of the table, shape (N,).
+        locus: number of each row's locus, shape (N,).
+        number: number of each row within its locus, shape (N,).
+        first: place in `rows` where each locus begins.
+        sizes: rows of each locus.
+    """
+
+    rows: npt.NDArray[np.int64]
+    locus: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+
+def _loci_of_contexts(contexts: Sequence[str], loci: Sequence[str]) -> list[_Block]:
+    """The contexts and, within each, the loci in the order of their first rows."""
+    groups: dict[str, dict[str, list[int]]] = {}
     for row, (context, locus) in enumerate(zip(contexts, loci, strict=True)):
-        rows.setdefault(context, {}).setdefault(locus, []).append(row)
-    return {context: _blocks(list(groups.values())) for context, groups in rows.items()}
-
-
-def _blocks(groups: list[list[int]]) -> list[npt.NDArray[np.int64]] | npt.NDArray[np.int64]:
-    if len({len(members) for members in groups}) == 1:
-        return np.array(groups)
-    return [np.array(members) for members in groups]
+        groups.setdefault(context, {}).setdefault(locus, []).append(row)
+    blocks = []
+    for members in groups.values():
+        sizes = np.array([len(rows) for rows in members.values()], dtype=np.int64)
+        first = np.cumsum(sizes) - sizes
+        number = np.repeat(np.arange(len(sizes)), sizes)
+        rows = np.concatenate([np.array(rows, dtype=np.int64) for rows in members.values()])
+        blocks.append(_Block(rows, number, np.arange(len(rows)) - first[number], first, sizes))
+    return blocks
 
 
 def unanimous_call(calls: Calls) -> Calls:

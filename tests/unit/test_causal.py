@@ -43,9 +43,9 @@ def test_areas_are_those_of_scikit_learn_with_repeated_rows(drawn):
     scores, labels, weights = drawn
     rows = np.repeat(np.arange(len(scores)), weights.astype(int))
     expected = roc_auc_score(labels[rows], scores[rows])
-    assert auroc(scores, labels, weights) == pytest.approx(expected)
+    assert auroc(scores, labels, weights[None]) == pytest.approx(expected)
     expected = average_precision_score(labels[rows], scores[rows])
-    assert average_precision(scores, labels, weights) == pytest.approx(expected)
+    assert average_precision(scores, labels, weights[None]) == pytest.approx(expected)
 
 
 @given(scored(), st.integers(0, 1000))
@@ -54,7 +54,7 @@ def test_spearman_is_that_of_scipy_with_repeated_rows(drawn, seed):
     x, _, weights = drawn
     y = np.random.default_rng(seed).integers(0, 9, len(x)).astype(float)
     rows = np.repeat(np.arange(len(x)), weights.astype(int))
-    found = weighted_spearman(x, y, weights)
+    (found,) = weighted_spearman(x, y, weights[None])
     if np.ptp(x[rows]) == 0 or np.ptp(y[rows]) == 0:
         assert np.isnan(found)
     else:
@@ -63,9 +63,9 @@ def test_spearman_is_that_of_scipy_with_repeated_rows(drawn, seed):
 
 def test_nothing_to_compare_is_empty():
     ones = np.ones(3)
-    assert np.isnan(auroc(ones, ones > 0, ones))
-    assert np.isnan(average_precision(ones, ones < 0, ones))
-    assert np.isnan(weighted_spearman(ones, ones, ones))
+    assert np.isnan(auroc(ones, ones > 0, ones[None]))
+    assert np.isnan(average_precision(ones, ones < 0, ones[None]))
+    assert np.isnan(weighted_spearman(ones, ones, ones[None]))
 
 
 def planted(noise, count=400, replicates=4):

@@ -327,3 +327,21 @@ def test_agreed_points_need_a_reference_analysis_with_points():
 def test_trust_needs_a_truth_that_it_does_not_know(entry, fault):
     (found,) = faults(changed(**{"trust/eqtl": {"label": "x"} | entry}))
     assert fault in found
+
+
+def test_scores_of_eqtls_are_verdicts_on_variants_and_exist():
+    scores = "eqtl_analyses/toy/scores/activity"
+    assert faults(changed(**{f"{scores}/positives": "personal"})) == [
+        f"{scores}/positives: 'personal' is no verdict on the signs of variants: name one of kind "
+        "signs on a set made of variants"
+    ]
+    assert faults(changed(**{f"{scores}/negatives": "eqtl_accessibility"})) == [
+        f"{scores}/negatives: judged on output 'assays' of 'cnn', the positives on "
+        "'activity' of 'cnn': their replicates cannot be compared"
+    ]
+    (fault,) = faults(changed(**{f"{scores}/positives": "eqtll"}))
+    assert fault.startswith(f"{scores}/positives: there is no 'eqtll' under verdicts")
+    (fault,) = faults(changed(**{"eqtl_analyses/toy/compare": [["activity", "accesibility"]]}))
+    assert fault == (
+        "eqtl_analyses/toy/compare: there is no score 'accesibility'; did you mean 'accessibility'?"
+    )

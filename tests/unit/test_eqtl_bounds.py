@@ -103,7 +103,7 @@ def test_the_guess_recovers_a_beta_law_and_its_classes():
 def test_the_table_has_a_row_per_place_number_class_and_matching():
     counts = pd.DataFrame(
         {"score": ["a", "b"], "tissue": "pooled", "split": "all", "n": [10, 0]}
-        | {f"correct_{k}": [value, 0] for k, value in enumerate([2, 3, 1, 4])}
+        | {f"correct_{k}": [value, 0] for k, value in enumerate([6, 4, 4, 6])}
     )
     table = bound_table(counts, [6])
     assert list(table.columns) == list(TABLE)

@@ -9,6 +9,8 @@ from seqtrust.uncertainty.eqtl_report import eqtl_tables, read_published
 from seqtrust.uncertainty.eqtls import compared_filters
 from seqtrust.uncertainty.states import States
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"matched_within": 0.25, "distance_breaks": [1000], "compare": [["s", "z"]],
             "bounds": [9]}  # fmt: skip
 ANALYSES = {
@@ -25,9 +27,9 @@ STATES = {"all": States({}, {"promoter": 0.25, "other": 0.75})}
 
 @pytest.fixture(scope="module")
 def tables():
-    units = pd.concat([
-        drawn(), drawn(score="z"), drawn(seed=2, units=300, kind="negatives"),
-    ], ignore_index=True)  # fmt: skip
+    parts = [drawn(score=name) for name in "sz"]
+    parts += [drawn(seed=2, kind="negatives", score=name) for name in "sz"]
+    units = pd.concat(parts, ignore_index=True).assign(split="test")
     units["state"] = ["promoter", "other"] * (len(units) // 2)
     source = pd.DataFrame({"step": ["rows"], "tissue": ["all"], "before": [160], "after": [160],
                            "changed": [0]})  # fmt: skip

@@ -163,6 +163,9 @@ def test_units_join_verdicts_contrasts_and_references():
     assert np.isnan(found["relative"][0][1])
     with pytest.raises(InputError, match="'s': the contrast 'a' has several tracks or bins"):
         eqtls.eqtl_units("s", "positives", pd.concat([verdicts, verdicts]), contrasts, effects)
+    alone = verdicts.assign(scores=[[0.2], [3.0]])
+    with pytest.raises(InputError, match="'s': one replicate cannot agree or disagree"):
+        eqtls.eqtl_units("s", "positives", alone, contrasts, effects)
 
 
 def test_loci_are_linked_by_genes_and_variants():
@@ -333,6 +336,7 @@ def test_correlations_of_pairs_are_those_of_scipy():
             assert mine[("mean", "mean")] == pytest.approx(np.mean(list(expected.values())))
 
 
+@pytest.mark.slow
 def test_intervals_of_correlations_hold_a_planted_one():
     """Nominal 95 %: of 60 samples at least 51 intervals hold the truth (P of fewer is .0002)."""
     covered = 0

@@ -11,7 +11,6 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from seqtrust.calibration.resampling import Resamples, percentile_interval
 from seqtrust.uncertainty.eqtl_pairs import (
@@ -33,6 +32,7 @@ METRICS = (AUROC, AUPRC, SIZE, SIGN_AUROC, SIGN_MEAN, SIGN_MAJORITY)
 COLUMNS = ("replicates", "metric", "value", "low", "high", "positives", "negatives", "loci")
 ROUNDS = 200
 SUBSETS = 60
+_BOOTSTRAPPED = 5
 
 
 def causal_tables(units: pd.DataFrame, caliper: float, seed: int) -> pd.DataFrame:
@@ -118,16 +118,13 @@ def causal_table(
     names = np.array([*loci[0], *loci[1]], dtype=np.str_)
     resamples = Resamples(names, seed)
     weights = resamples.draws[:ROUNDS][:, resamples.index]
+    once = np.ones((1, len(effects)))
     rows = []
     for count in range(1, effects.shape[1] + 1):
         chosen = list(choices(effects.shape[1], count, seed))
-        found = np.mean([_scores(effects[:, one], causal, beta) for one in chosen], axis=0)
-        rounds = np.array(
-            [
-                np.mean([_scores(effects[:, one], causal, beta, w) for one in chosen[:5]], axis=0)
-                for w in weights
-            ]
-        )
+        found = np.mean([_scores(effects[:, one], causal, beta, once)[0] for one in chosen], axis=0)
+        some = chosen[:_BOOTSTRAPPED]
+        rounds = np.mean([_scores(effects[:, one], causal, beta, weights) for one in some], axis=0)
         low, high = percentile_interval(rounds.T)
         for place, metric in enumerate(METRICS):
             rows.append(
@@ -149,79 +146,114 @@ def choices(replicates: int, count: int, seed: int) -> Iterator[tuple[int, ...]]
 
 
 def _scores(
-    effects: Floats, causal: npt.NDArray[np.bool_], beta: Floats, weights: Floats | None = None
+    effects: Floats, causal: npt.NDArray[np.bool_], beta: Floats, weights: Floats
 ) -> Floats:
-    """The scores of one choice of replicates, in the order of `METRICS`."""
-    weights = np.ones(len(effects)) if weights is None else weights
+    """The scores of one choice of replicates in B rounds, shape (B, metrics).
+
+    Args:
+        effects: of the choice, shape (N, replicates).
+        causal: which are causal, shape (N,).
+        beta: measured effects of those, shape (P,).
+        weights: counts of the rows, shape (B, N).
+    """
     mean = effects.mean(axis=1)
     size = np.abs(mean)
-    mine, mean_of, votes = weights[causal], mean[causal], np.sign(effects[causal]).sum(axis=1)
+    mine, mean_of, votes = weights[:, causal], mean[causal], np.sign(effects[causal]).sum(axis=1)
     right = np.sign(mean_of) == np.sign(beta)
     majority = np.where(votes == 0, 0.5, np.sign(votes) == np.sign(beta))
-    total = mine.sum()
-    return np.array(
+    with np.errstate(invalid="ignore", divide="ignore"):
+        signs = [mine @ calls / mine.sum(axis=1) for calls in (right * 1.0, majority)]
+    return np.stack(
         [
             auroc(size, causal, weights),
             average_precision(size, causal, weights),
             weighted_spearman(size[causal], np.abs(beta), mine),
             auroc(mean_of, beta > 0, mine),
-            (right * mine).sum() / total if total else np.nan,
-            (majority * mine).sum() / total if total else np.nan,
-        ]
+            *signs,
+        ],
+        axis=1,
     )
 
 
-def auroc(scores: Floats, labels: npt.NDArray[np.bool_], weights: Floats) -> float:
+def auroc(scores: Floats, labels: npt.NDArray[np.bool_], weights: Floats) -> Floats:
     """Probability that a positive scores higher than a negative, ties a half; NaN without both.
 
     Args:
         scores: shape (N,).
         labels: shape (N,).
-        weights: counts of the rows, shape (N,).
+        weights: counts of the rows in B rounds, shape (B, N).
+
+    Returns:
+        Shape (B,).
     """
     up, down = _sums_by_score(scores, labels, weights)
-    total = up.sum() * down.sum()
-    below = np.cumsum(down) - down
-    return float((up * (below + down / 2)).sum() / total) if total else float("nan")
+    total = up.sum(axis=1) * down.sum(axis=1)
+    below = np.cumsum(down, axis=1) - down
+    with np.errstate(invalid="ignore"):
+        return (up * (below + down / 2)).sum(axis=1) / total
 
 
-def average_precision(scores: Floats, labels: npt.NDArray[np.bool_], weights: Floats) -> float:
-    """Mean precision over the recalls of the scores, the highest first; NaN without positives."""
-    up, down = _sums_by_score(scores, labels, weights)
-    if not up.sum():
-        return float("nan")
-    true, false = np.cumsum(up[::-1]), np.cumsum(down[::-1])
-    kept = true + false > 0
-    return float((up[::-1][kept] * true[kept] / (true + false)[kept]).sum() / up.sum())
+def average_precision(scores: Floats, labels: npt.NDArray[np.bool_], weights: Floats) -> Floats:
+    """Mean precision over the recalls of the scores, the highest first; NaN without positives.
+
+    The arguments and the shape are those of `auroc`.
+    """
+    up, down = (part[:, ::-1] for part in _sums_by_score(scores, labels, weights))
+    true, every = np.cumsum(up, axis=1), np.cumsum(up + down, axis=1)
+    precision = np.divide(true, every, out=np.zeros_like(true), where=every > 0)
+    with np.errstate(invalid="ignore"):
+        return (up * precision).sum(axis=1) / up.sum(axis=1)
 
 
-def weighted_spearman(x: Floats, y: Floats, weights: Floats) -> float:
-    """Spearman correlation of rows that count `weights` times; NaN where one does not vary."""
-    kept = weights > 0
-    if kept.sum() < 2:
-        return float("nan")
-    ranks = [_weighted_ranks(values[kept], weights[kept]) for values in (x, y)]
-    centred = [rank - np.average(rank, weights=weights[kept]) for rank in ranks]
-    spread = [(weights[kept] * one**2).sum() for one in centred]
-    if min(spread) <= 0:
-        return float("nan")
-    product = (weights[kept] * centred[0] * centred[1]).sum()
-    return float(product / np.sqrt(spread[0] * spread[1]))
+def weighted_spearman(x: Floats, y: Floats, weights: Floats) -> Floats:
+    """Spearman correlation of rows that count `weights` times; NaN where one does not vary.
+
+    Args:
+        x: shape (N,).
+        y: shape (N,).
+        weights: in B rounds, shape (B, N).
+
+    Returns:
+        Shape (B,).
+    """
+    total = weights.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centred = []
+        for values in (x, y):
+            ranks = _weighted_ranks(values, weights)
+            centred.append(ranks - (weights * ranks).sum(axis=1, keepdims=True) / total)
+        first, second = ((weights * one**2).sum(axis=1) for one in centred)
+        product = (weights * centred[0] * centred[1]).sum(axis=1)
+        # ranks of equal values are equal but for rounding
+        varied = np.minimum(first, second) > 1e-9 * total[:, 0] ** 3
+        return np.where(varied, product / np.sqrt(first * second), np.nan)
 
 
 def _sums_by_score(
     scores: Floats, labels: npt.NDArray[np.bool_], weights: Floats
 ) -> tuple[Floats, Floats]:
-    """Weights of positives and negatives by distinct score, the lowest first."""
-    _, place = np.unique(scores, return_inverse=True)
-    up: Floats = np.bincount(place, weights * labels).astype(np.float64)
-    down: Floats = np.bincount(place, weights * ~labels).astype(np.float64)
-    return up, down
+    """Weights of positives and negatives by distinct score, the lowest first, (B, scores)."""
+    order, starts, _ = _groups(scores)
+    ordered = weights[:, order]
+    up = np.add.reduceat(ordered * labels[order], starts, axis=1)
+    return up, np.add.reduceat(ordered, starts, axis=1) - up
 
 
 def _weighted_ranks(values: Floats, weights: Floats) -> Floats:
-    """Mid-ranks of rows that count `weights` times."""
-    place = rankdata(values, method="dense").astype(np.int64) - 1
-    mass = np.bincount(place, weights)
-    below = np.cumsum(mass) - mass
-    return (below + (mass + 1) / 2)[place]
+    """Mid-ranks of rows that count `weights` times, (B, N)."""
+    order, starts, place = _groups(values)
+    mass = np.add.reduceat(weights[:, order], starts, axis=1)
+    below = np.cumsum(mass, axis=1) - mass
+    return (below + (mass + 1) / 2)[:, place]
+
+
+def _groups(
+    values: Floats,
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows in the order of their values, first places of equal ones, and the group of each row."""
+    order = np.argsort(values, kind="stable")
+    new = np.flatnonzero(np.diff(values[order]) != 0) + 1
+    starts = np.concatenate([[0], new])
+    place = np.empty(len(values), dtype=np.intp)
+    place[order] = np.repeat(np.arange(len(starts)), np.diff([*starts, len(values)]))
+    return order, starts, place

@@ -74,7 +74,7 @@ def eqtl_units(
         The columns of `UNITS` but locus, conservation and state.
 
     Raises:
-        InputError: a contrast has several tracks or bins.
+        InputError: a contrast has several tracks or bins, or there is one replicate.
     """
     if verdicts["unit"].duplicated().any():
         first = verdicts["unit"][verdicts["unit"].duplicated()].iloc[0]
@@ -88,6 +88,10 @@ def eqtl_units(
     references = wanted.merge(effects[[*keys, "reference"]], on=keys, how="left")["reference"]
     reference = np.array(references.tolist(), dtype=np.float64)
     values = np.array(verdicts["scores"].tolist(), dtype=np.float64)
+    if values.shape[1] < 2:
+        raise InputError(
+            f"score {score!r}: one replicate cannot agree or disagree: use two or more"
+        )
     place = about["position"].to_numpy() + 1
     return pd.DataFrame({
         "score": score,
