@@ -1,7 +1,8 @@
 """Maps of in-silico mutagenesis: the table of one replicate's effects, one row per sequence."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from seqtrust.bases import Codes
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file
 from seqtrust.predictions import OutputSpec, output_from_json
-from seqtrust.tables import Column, TableSchema, check_schema, dump, metadata_of
+from seqtrust.tables import Column, TableSchema, check_schema, dump, footer_of, metadata_of
 
 BASES = 4
 ROW_GROUP_BYTES = 16_000_000
@@ -133,6 +134,41 @@ def write_maps(
         if group:
             w.write_table(_table(group, arrow))
         w.add_key_value_metadata(dict(totals()))
+
+
+def row_bytes(positions: int, output: OutputSpec) -> int:
+    """Bytes of the effects of one sequence with so many substituted positions."""
+    tracks, bins = output.shape
+    return 4 * positions * BASES * tracks * bins
+
+
+def stored_noise_floor(path: str | Path) -> dict[str, float]:
+    """The noise floor by output that a file of maps was written with."""
+    return json.loads(metadata_of(pq.read_schema(path))["noise_floor"])
+
+
+def join_maps(path: str | Path, parts: Sequence[str | Path]) -> dict[str, str]:
+    """Join the parts of one shard, in order; the first one has the metadata of all.
+
+    Args:
+        path: target; replaced when all is written.
+        parts: files of `write_maps`, at least one.
+
+    Returns:
+        The metadata, the work added up.
+    """
+    arrow = pq.read_schema(parts[0])
+    work: Counter[str] = Counter()
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, arrow, compression="zstd") as w:
+        for part in parts:
+            table = pq.read_table(part)
+            check_schema(part, table.schema, SCHEMA)
+            if table.num_rows:
+                w.write_table(table.replace_schema_metadata(arrow.metadata))
+            work.update(json.loads(footer_of(part)["work"]))
+        totals = {"work": dump(dict(work))}
+        w.add_key_value_metadata(totals)
+    return metadata_of(arrow) | totals
 
 
 def read_maps(paths: Iterable[str | Path]) -> IsmMaps:

@@ -6,6 +6,7 @@ passes, and the metadata name the layer that asks for it.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -85,6 +86,7 @@ class Counts:
         full_passes: passes of the whole network, those of the check included.
         out_of_reach: positions that no output can see; their effects are zero.
         unknown_bases: positions with N, which have no effect to compute.
+        repeated: sequences that equal an earlier one, whose map they have.
         substitutions: three for every other position, those out of reach included.
     """
 
@@ -93,6 +95,7 @@ class Counts:
     full_passes: int = 0
     out_of_reach: int = 0
     unknown_bases: int = 0
+    repeated: int = 0
     substitutions: int = 0
 
 
@@ -256,15 +259,31 @@ class Mutagenesis:
             effect[~known] = float("nan")
         return _arrays(effects), {key: one[0] for key, one in _arrays(reference).items()}
 
-    def rows(self, sequences: SequenceSet) -> Iterator[MapRow]:
-        """The maps of a shard's sequences for the only output, one by one."""
+    def rows(
+        self, sequences: SequenceSet, first: int = 0, last: int | None = None
+    ) -> Iterator[MapRow]:
+        """The maps of sequences [first, last) for the only output, one by one.
+
+        Equal ones among them are mapped once.
+        """
         (output,) = self.outputs
-        windows = [sequences.windows[index].window for index in sequences.window_indices()]
-        for name, sequence, window in zip(sequences.ids(), sequences.codes(), windows, strict=True):
+        ids, codes = sequences.ids()[first:last], sequences.codes()[first:last]
+        windows = [sequences.windows[i].window for i in sequences.window_indices()[first:last]]
+        places = [(window.start, window.strand) for window in windows]
+        # where masks decide what is dropped, a sequence at another place is another one
+        where = places if self.engine.masks else [None] * len(places)
+        keys = [(one.tobytes(), place) for one, place in zip(codes, where, strict=True)]
+        later = Counter(keys)
+        found: dict[Any, MapRow] = {}
+        for name, sequence, place, key in zip(ids, codes, places, keys, strict=True):
+            later[key] -= 1
+            if key in found:
+                self.counts.repeated += 1
+                yield replace(found[key], sequence_id=name, mutants=0, full_passes=0)
+                continue
             before = replace(self.counts)
-            places = places_of([(window.start, window.strand)])
-            effects, references = self.map_of(sequence, f"sequence {name!r}", places)
-            yield MapRow(
+            effects, references = self.map_of(sequence, f"sequence {name!r}", places_of([place]))
+            row = MapRow(
                 name,
                 sequence[slice(*self.region)].copy(),
                 references[output.name],
@@ -273,6 +292,9 @@ class Mutagenesis:
                 self.counts.out_of_reach - before.out_of_reach,
                 self.counts.full_passes - before.full_passes,
             )
+            if later[key]:
+                found[key] = row
+            yield row
 
     def maps(self, found: Sequence[tuple[Values, Values]]) -> Maps:
         """The maps of N sequences as one."""
@@ -329,16 +351,20 @@ class Mutagenesis:
         crop = sum(plan.pass_macs() for _, plan in self._planned()) or full
         sequences, mutants = self.counts.sequences, self.counts.mutants
         return Work(
-            naive=sequences * BASES * (self.region[1] - self.region[0]) * full,
+            naive=(sequences + self.counts.repeated)
+            * BASES
+            * (self.region[1] - self.region[0])
+            * full,
             distinct=(self.counts.substitutions + sequences) * full,
             cropped=sequences * full + mutants * crop,
             computed=(sequences + (0 if self.views else mutants)) * full
             + sum(plan.macs for _, plan in self._planned()),
         )
 
-    def totals(self) -> dict[str, str]:
-        """What is known when all maps are made, as text."""
-        return {"work": json.dumps(asdict(self.work), sort_keys=True)}
+    def totals(self, before: Work | None = None) -> dict[str, str]:
+        """What is known when maps are made, as text: the work since `before`."""
+        done = self.work - (before or Work())
+        return {"work": json.dumps(asdict(done), sort_keys=True)}
 
     def _planned(self) -> list[tuple[Pass, Plan]]:
         return [view for view in self.views if view is not None]

@@ -14,6 +14,8 @@ from seqtrust.models.model import Model
 from seqtrust.predictions import join_parts, write_predictions
 from seqtrust.sequence_set import SequenceSet
 
+PARTS = "*.parquet"
+
 
 def predict_to_files(
     paths: Sequence[str | Path],
@@ -40,21 +42,21 @@ def predict_to_files(
     Returns:
         The metadata of the files.
     """
-    folders = [_folder(Path(path), key) for path in paths]
-    kept = min(len(list(folder.glob(_PARTS))) for folder in folders)
+    folders = [parts_folder(Path(path), key) for path in paths]
+    kept = min(len(list(folder.glob(PARTS))) for folder in folders)
     if kept:
         logging.getLogger(__name__).info("going on after %d parts", kept)
     for number, made in predict_in_parts(
         models,
         sequences,
         outputs,
-        have=lambda n: all(_part(folder, n).exists() for folder in folders),
+        have=lambda n: all(part_of(folder, n).exists() for folder in folders),
         **settings,
     ):
         for folder, part in zip(folders, made, strict=True):
-            write_predictions(_part(folder, number), part)
+            write_predictions(part_of(folder, number), part)
     metadata = [
-        join_parts(path, sorted(folder.glob(_PARTS)))
+        join_parts(path, sorted(folder.glob(PARTS)))
         for path, folder in zip(paths, folders, strict=True)
     ]
     for folder in folders:
@@ -68,11 +70,8 @@ def digest_of(files: Iterable[str | Path], settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-_PARTS = "*.parquet"
-
-
-def _folder(target: Path, key: str) -> Path:
-    """The folder of a file's parts, without those of another key."""
+def parts_folder(target: Path, key: str) -> Path:
+    """The folder of a file's parts; those of another key are thrown away."""
     folder = target.with_name(f"{target.name}.{key[:16]}.parts")
     for other in target.parent.glob(f"{target.name}.*.parts"):
         if other != folder:
@@ -81,5 +80,6 @@ def _folder(target: Path, key: str) -> Path:
     return folder
 
 
-def _part(folder: Path, number: int) -> Path:
+def part_of(folder: Path, number: int) -> Path:
+    """A part by its number."""
     return folder / f"{number:06d}.parquet"
