@@ -1,6 +1,79 @@
 # Personal genomes: correlations across people, permutation null, linear predictor, drivers.
 
 
+def people_settings(wildcards):
+    return PEOPLE[wildcards.people]
+
+
+def people_predicted(wildcards):
+    """Predictions, and which sequences are whose."""
+    entry = people_settings(wildcards)
+    return predicted_inputs(entry) | {
+        "haplotypes": f"<results>/haplotypes/{entry['set']}.parquet",
+        "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
+    }
+
+
+def people_genotypes(wildcards):
+    """The genotypes that the set's haplotypes were made of, and its list of samples."""
+    chosen = SETS[people_settings(wildcards)["set"]]["source"]["haplotypes"]
+    return indexed(chosen["variant_file"]) | given_paths(chosen, "samples")
+
+
+def people_snvs_only(wildcards):
+    return SETS[people_settings(wildcards)["set"]]["source"]["haplotypes"]["variants"] == "snvs"
+
+
+def people_blocks(wildcards, folder, suffix):
+    """A file per block of genes."""
+    return [
+        f"<results>/people/{wildcards.people}.{folder}/{block}.{suffix}"
+        for block in range(people_settings(wildcards)["variants"]["blocks"])
+    ]
+
+
+def people_of(wildcards, *keys):
+    """The predictions across people, the names of the people, covariates and given files."""
+    entry = people_settings(wildcards)
+    stem = f"<results>/people/{wildcards.people}"
+    files = {
+        "people": f"{stem}.predictions.parquet",
+        "samples": f"<results>/haplotypes/{entry['set']}.samples.tsv",
+    }
+    if "covariates" in entry:
+        files["covariates"] = f"{stem}.covariates.tsv"
+    return files | given_paths(entry, *keys)
+
+
+def people_covariate_inputs(wildcards):
+    entry = people_settings(wildcards)
+    if "table" in entry["covariates"]:
+        samples = f"<results>/haplotypes/{entry['set']}.samples.tsv"
+        return given_paths(entry["covariates"], "table") | {"samples": samples}
+    return {"grams": people_blocks(wildcards, "dosages", "gram.npy")}
+
+
+def people_linear_inputs(wildcards):
+    dosages = f"<results>/people/{wildcards.people}.dosages/{wildcards.block}.parquet"
+    return people_of(wildcards, "expression", "heritability") | {"dosages": dosages}
+
+
+def people_driver_inputs(wildcards):
+    stem = f"<results>/people/{wildcards.people}"
+    return {
+        "people": f"{stem}.predictions.parquet",
+        "dosages": f"{stem}.dosages/{wildcards.block}.parquet",
+    } | given_paths(people_settings(wildcards), "eqtls")
+
+
+def people_gene_inputs(wildcards):
+    files = people_of(wildcards, "expression", "populations", "eqtls", "levels")
+    files["drivers"] = people_blocks(wildcards, "drivers", "parquet")
+    if "expression" in files:
+        files["linear"] = people_blocks(wildcards, "linear", "tsv")
+    return files
+
+
 rule people_predictions:
     input:
         unpack(people_predicted),
