@@ -49,6 +49,7 @@ localrules:
     all,
 
 
+include: "rules/common_analyses.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
 include: "rules/ensembles.smk"

@@ -1,28 +1,6 @@
 # Calibration: how far stated uncertainty is right, and what mends it.
 
 
-def calibration_inputs(wildcards):
-    """Predictions, targets and, where windows are not grouped by block, the table of groups."""
-    entry = CALIBRATIONS[wildcards.calibration]
-    files = predicted_inputs(entry) | {"targets": given_or_library(entry["targets"], "targets.tsv")}
-    group = entry["group"]
-    if isinstance(group, str) or "library" in group:
-        files["groups"] = given_or_library(group, "groups.tsv")
-    return files
-
-
-def sign_calibration_inputs(wildcards):
-    """The verdict and, where loci are not groups, the table of their groups."""
-    entry = SIGN_CALIBRATIONS[wildcards.sign_calibration]
-    return {"verdicts": f"<results>/verdicts/{entry['verdict']}.parquet"} | given_paths(
-        entry, "groups"
-    )
-
-
-def calibrated_replicates(wildcards):
-    return replicates(CALIBRATIONS[wildcards.calibration]["ensemble"])
-
-
 rule calibration:
     input:
         unpack(calibration_inputs),

@@ -1,65 +1,6 @@
 # Signs of eQTL effects: tissues, votes, pairs of replicates, attributes, states, bounds.
 
 
-def eqtl_parts(wildcards):
-    """Score, kind and output of every verdict of an eQTL analysis."""
-    return [
-        [name, kind, VERDICTS[score[kind]]["output"]]
-        for name, score in EQTL_ANALYSES[wildcards.eqtls]["scores"].items()
-        for kind in ("positives", "negatives")
-        if kind in score
-    ]
-
-
-def eqtl_verdicts(wildcards):
-    """The names of these verdicts, in the same order."""
-    scores = EQTL_ANALYSES[wildcards.eqtls]["scores"]
-    return [scores[name][kind] for name, kind, _ in eqtl_parts(wildcards)]
-
-
-def eqtl_states(wildcards):
-    """The BED of chromatin states of every tissue; of `all` where there is one for all."""
-    given = EQTL_ANALYSES[wildcards.eqtls].get("states", {})
-    given = {"all": given} if isinstance(given, str) else given
-    return {tissue: data_path(path) for tissue, path in given.items()}
-
-
-def eqtl_state_tissues(wildcards):
-    return list(eqtl_states(wildcards))
-
-
-def eqtl_published(wildcards):
-    """The scores that published values stand beside."""
-    scores = EQTL_ANALYSES[wildcards.eqtls]["scores"]
-    return {name: score for name, score in scores.items() if "published" in score}
-
-
-def eqtl_unit_inputs(wildcards):
-    verdicts = eqtl_verdicts(wildcards)
-    entries = [VERDICTS[name] for name in verdicts]
-    files = {
-        "verdicts": [f"<results>/verdicts/{name}.parquet" for name in verdicts],
-        "effects": [
-            f"<results>/effects/{entry['ensemble']}/{entry['set']}.parquet" for entry in entries
-        ],
-        "contrasts": [f"<results>/contrasts/{entry['set']}.parquet" for entry in entries],
-        "states": list(eqtl_states(wildcards).values()),
-    }
-    return files | given_paths(EQTL_ANALYSES[wildcards.eqtls], "conservation")
-
-
-def eqtl_table_inputs(wildcards):
-    sets = [VERDICTS[name]["set"] for name in eqtl_verdicts(wildcards)]
-    return {
-        "units": f"<results>/eqtls/{wildcards.eqtls}.units.parquet",
-        "filters": [f"<results>/sequences/{name}.filters.tsv" for name in sets],
-        "states": list(eqtl_states(wildcards).values()),
-        "published": [
-            data_path(score["published"]["table"]) for score in eqtl_published(wildcards).values()
-        ],
-    }
-
-
 rule eqtl_units:
     input:
         unpack(eqtl_unit_inputs),

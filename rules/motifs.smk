@@ -1,20 +1,6 @@
 # Inserted motifs: activity, mutation effects, and how many replicates agree on their signs.
 
 
-def motif_inputs(wildcards):
-    """Predictions, contrasts, motifs and assays of a motif analysis."""
-    entry = MOTIF_ANALYSES[wildcards.motifs]
-    chosen = SETS[entry["set"]]["source"]["insertions"]
-    return (
-        predicted_inputs(entry)
-        | assays_of(entry)
-        | {
-            "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
-            "pwms": data_path(chosen["motifs"]["path"]),
-        }
-    )
-
-
 rule motif_analysis:
     input:
         unpack(motif_inputs),

@@ -1,32 +1,6 @@
 # Where the disagreement of replicates comes from: variance by source of randomness.
 
 
-def compared_ensembles(entry):
-    """The ensembles of all sources of randomness, each once."""
-    return list(dict.fromkeys(name for names in entry["sources"].values() for name in names))
-
-
-def randomness_inputs(wildcards):
-    """Effects of all ensembles with their contrasts, or predictions with their sequences."""
-    entry = config["randomness"][wildcards.randomness]
-    ensembles = compared_ensembles(entry)
-    if entry["quantity"] == "effect":
-        return {
-            "data": [f"<results>/effects/{name}/{entry['set']}.parquet" for name in ensembles],
-            "contrasts": f"<results>/contrasts/{entry['set']}.parquet",
-        }
-    return {
-        "data": [shard for name in ensembles for shard in prediction_shards(name, entry["set"])],
-        "sequences": f"<results>/sequences/{entry['set']}.parquet",
-    }
-
-
-def randomness_ensembles(wildcards):
-    """The ensembles in the order of their data, with the names of their replicates."""
-    entry = config["randomness"][wildcards.randomness]
-    return {name: replicates(name) for name in compared_ensembles(entry)}
-
-
 rule randomness:
     input:
         unpack(randomness_inputs),

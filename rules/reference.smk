@@ -1,21 +1,6 @@
 # Reference sequences: accuracy, pairs of replicates, classes of peaks, bins to trust.
 
 
-def reference_inputs(wildcards):
-    """Predictions, measured tracks, TSS, assays and signal files of a reference analysis."""
-    entry = REFERENCE_ANALYSES[wildcards.reference]
-    files = predicted_inputs(entry) | assays_of(entry)
-    files["targets"] = given_or_library(entry["targets"], "targets.tsv")
-    if "points" in entry:
-        files["points"] = points(entry["points"])
-        files["fasta"] = assembly_fasta(SETS[entry["set"]]["assembly"])
-    return files | {"signals": [data_path(path) for path in entry["signals"].values()]}
-
-
-def agreed_settings(wildcards):
-    return config["point_sets"][wildcards.points]["agreed"]
-
-
 rule reference_analysis:
     input:
         unpack(reference_inputs),

@@ -1,51 +1,6 @@
 # Summary: headline numbers, and for a toy the planted truth beside what was recovered.
 
 
-def predicted_pairs():
-    """Ensembles and the sets that the config has them predict, but for tables made elsewhere."""
-    pairs = {}
-    for section, entries in config.items():
-        if section not in ("ensembles", "sequence_sets", "ism"):
-            pairs |= dict.fromkeys(pairs_in(entries))
-    tables = ensembles_of_kind("table")
-    return [pair for pair in pairs if pair[0] not in tables]
-
-
-def computed_groups():
-    """Kind, name, set and files of everything that inference makes in a run."""
-    maps = [("ism", name, entry["set"], map_shards(name)) for name, entry in MAPS.items()]
-    return [("predict", *pair, prediction_shards(*pair)) for pair in predicted_pairs()] + maps
-
-
-def planned_entry(ensemble, sequence_set):
-    """What the plan of a set's predictions needs to know."""
-    entry = ENSEMBLES[ensemble]
-    return {
-        "ensemble": ensemble,
-        "set": sequence_set,
-        "replicates": len(replicates(ensemble)),
-        "outputs": entry["outputs"],
-        "inference": entry["inference"],
-    }
-
-
-def planted_inputs(wildcards):
-    judged = VERDICTS[PLANTED["verdict"]]
-    files = {
-        "truth": data_path(PLANTED["truth"]),
-        "genes": data_path(PLANTED["genes"]),
-        "accuracy": f"<results>/accuracy/{PLANTED['accuracy']}.tsv",
-        "verdicts": f"<results>/verdicts/{PLANTED['verdict']}.parquet",
-        "effects": f"<results>/effects/{judged['ensemble']}/{judged['set']}.parquet",
-    }
-    for kind in ("peaks", "motifs"):
-        if kind in PLANTED:
-            files[kind] = f"<results>/consistency/{PLANTED[kind]}.headlines.tsv"
-    if "people" in PLANTED:
-        files["people"] = f"<results>/verdicts/{PLANTED['people']}.parquet"
-    return files
-
-
 rule compare_planted:
     input:
         unpack(planted_inputs),

@@ -1,27 +1,6 @@
 # Trust scores: which sign of which unit to believe.
 
 
-def trust_inputs(wildcards):
-    """The verdict and further scores; where the training windows are known, all sequences."""
-    entry = config["trust"][wildcards.trust]
-    if "people" in entry:
-        judged = PEOPLE[entry["people"]]
-        files = {"genes": f"<results>/people/{entry['people']}.genes.parquet"}
-    else:
-        judged = VERDICTS[entry["verdict"]]
-        files = {"verdicts": f"<results>/verdicts/{entry['verdict']}.parquet"}
-    files |= {f"table_{name}": data_path(path) for name, path in entry["tables"].items()}
-    if "training" not in entry:
-        return files
-    if "people" not in entry:
-        files["contrasts"] = f"<results>/contrasts/{judged['set']}.parquet"
-    return files | {
-        "sequences": f"<results>/sequences/{judged['set']}.parquet",
-        "training": f"<results>/sequences/{entry['training']['set']}.parquet",
-        "cards": replicate_files_of(judged["ensemble"]),
-    }
-
-
 rule trust:
     input:
         unpack(trust_inputs),
