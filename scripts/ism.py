@@ -1,7 +1,7 @@
 """Map the effects of all substitutions in one shard of a sequence set, with one replicate."""
 
 from seqtrust.inference.ism_parts import map_to_file
-from seqtrust.inference.parts import digest_of
+from seqtrust.inference.part_files import digest_of
 from seqtrust.logs import log_to
 from seqtrust.models.checkpoint import load_replicate
 from seqtrust.sequence_set import read_shard

@@ -1,6 +1,7 @@
 """Predict one shard of a sequence set with one replicate, or with all of an ensemble at once."""
 
-from seqtrust.inference.parts import digest_of, predict_to_files
+from seqtrust.inference.part_files import digest_of
+from seqtrust.inference.parts import predict_to_files
 from seqtrust.logs import log_to
 from seqtrust.models.checkpoint import load_replicate
 from seqtrust.sequence_set import read_shard

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from seqtrust.errors import InputError
 from seqtrust.inference.engine import Engine
-from seqtrust.inference.parts import digest_of, predict_to_files
+from seqtrust.inference.part_files import digest_of
+from seqtrust.inference.parts import predict_to_files
 from seqtrust.inference.predict import predict, predict_in_parts
 from seqtrust.models.architectures import build_model
 from seqtrust.models.facts import Track

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtrust.inference.ism import Mutagenesis, mutagenesis
-from seqtrust.inference.parts import PARTS, part_of, parts_folder
+from seqtrust.inference.part_files import PARTS, part_of, parts_folder
 from seqtrust.ism_maps import ROW_GROUP_BYTES, join_maps, row_bytes, stored_noise_floor, write_maps
 from seqtrust.models.model import Model
 from seqtrust.sequence_set import SequenceSet

@@ -1,20 +1,16 @@
 """Predictions on disk part by part, so that a killed job goes on after its last whole part."""
 
-import hashlib
-import json
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtrust.files import sha256
+from seqtrust.inference.part_files import PARTS, part_of, parts_folder
 from seqtrust.inference.predict import predict_in_parts
 from seqtrust.models.model import Model
 from seqtrust.predictions import join_parts, write_predictions
 from seqtrust.sequence_set import SequenceSet
-
-PARTS = "*.parquet"
 
 
 def predict_to_files(
@@ -62,24 +58,3 @@ def predict_to_files(
     for folder in folders:
         shutil.rmtree(folder)
     return metadata
-
-
-def digest_of(files: Iterable[str | Path], settings: Mapping[str, Any]) -> str:
-    """A digest of the bytes of files and of settings."""
-    text = json.dumps([sha256(path) for path in files]) + json.dumps(settings, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def parts_folder(target: Path, key: str) -> Path:
-    """The folder of a file's parts; those of another key are thrown away."""
-    folder = target.with_name(f"{target.name}.{key[:16]}.parts")
-    for other in target.parent.glob(f"{target.name}.*.parts"):
-        if other != folder:
-            shutil.rmtree(other)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def part_of(folder: Path, number: int) -> Path:
-    """A part by its number."""
-    return folder / f"{number:06d}.parquet"
