@@ -1,11 +1,11 @@
 """Draw the disagreement of replicates by source of randomness."""
 
-from seqtrust.figures.randomness import randomness_figure, randomness_table
-from seqtrust.figures.style import save_figure
+from seqtrust.figures.randomness import randomness_figure
+from seqtrust.figures.style import labelled_parts, save_figure
 from seqtrust.files import read_tsv
 from seqtrust.logs import log_to
 
 with log_to(snakemake.log[0]):
     parts = [read_tsv(path) for path in snakemake.input]
-    table = randomness_table(parts, snakemake.params.labels)
+    table = labelled_parts(parts, snakemake.params.labels)
     save_figure(randomness_figure(table), snakemake.output, table, snakemake.params.toy)

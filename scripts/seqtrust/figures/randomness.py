@@ -1,7 +1,5 @@
 """Disagreement of replicates by source of randomness."""
 
-from collections.abc import Mapping, Sequence
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,20 +10,6 @@ from seqtrust.figures.style import SETTINGS, new_figure
 _BAR, _POINT = "#0072B2", "#D55E00"
 
 
-def randomness_table(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
-    """The tables of all entries, with their names and labels in the first columns.
-
-    Args:
-        parts: see `seqtrust.uncertainty.randomness.randomness`.
-        labels: label of each entry by name, in the same order.
-    """
-    named = []
-    for (name, label), part in zip(labels.items(), parts, strict=True):
-        named.append(part.assign(entry=name, label=label))
-    table = pd.concat(named, ignore_index=True)
-    return table[["entry", "label", *(c for c in table.columns if c not in ("entry", "label"))]]
-
-
 def randomness_figure(table: pd.DataFrame) -> Figure:
     """Per entry a panel of standard deviations, and where there are calls one of agreement.
 
@@ -33,7 +17,7 @@ def randomness_figure(table: pd.DataFrame) -> Figure:
     over that of the first source.
 
     Args:
-        table: from `randomness_table`.
+        table: from `seqtrust.figures.style.labelled_parts`.
     """
     entries = list(table["entry"].unique())
     tallest = table.groupby("entry").size().max()

@@ -1,6 +1,6 @@
 """What all figures share: fonts, colours, and files that are the same at every run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,22 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the project's style; sizes in inches."""
     with mpl.rc_context(SETTINGS):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def labelled_parts(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
+    """The tables of all entries of a config, with their names and labels in the first columns.
+
+    Args:
+        parts: a table per entry.
+        labels: label of each entry by name, in the same order.
+    """
+    named = []
+    for (name, label), part in zip(labels.items(), parts, strict=True):
+        part = part.copy()
+        part.insert(0, "label", label)
+        part.insert(0, "entry", name)
+        named.append(part)
+    return pd.concat(named, ignore_index=True)
 
 
 def save_figure(

@@ -1,7 +1,5 @@
 """Trust scores, ranked by what they save."""
 
-from collections.abc import Mapping, Sequence
-
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,29 +10,13 @@ from seqtrust.figures.style import SETTINGS, new_figure
 _DOT, _LINE = "#0072B2", "#D55E00"
 
 
-def trust_rankings(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
-    """The rankings of all entries, with their names and labels in the first columns.
-
-    Args:
-        parts: see `seqtrust.uncertainty.trust.trust_table`.
-        labels: label of each entry by name, in the same order.
-    """
-    named = []
-    for (name, label), part in zip(labels.items(), parts, strict=True):
-        part = part.copy()
-        part.insert(0, "label", label)
-        part.insert(0, "entry", name)
-        named.append(part)
-    return pd.concat(named, ignore_index=True)
-
-
 def trust_figure(table: pd.DataFrame) -> Figure:
     """A panel per entry: area under the risk of kept units by score, the best one on top.
 
     The dashed line is the risk of all units, which an order at random has on average.
 
     Args:
-        table: from `trust_rankings`.
+        table: from `seqtrust.figures.style.labelled_parts`.
     """
     entries = list(table["entry"].unique())
     tallest = table.groupby("entry").size().max()
