@@ -14,7 +14,7 @@ from seqtrust.inference.ism_network import Network
 from seqtrust.inference.ism_plan import ALTERNATIVES, Plan, alternatives_of
 from seqtrust.inference.local_graph import NotLocalError
 from seqtrust.models import keras_layers
-from seqtrust.models.cnn import Exponential
+from seqtrust.models.activations import Exponential
 from seqtrust.predictions import OutputSpec
 
 TABLE = torch.zeros(6, 4, dtype=torch.float64)

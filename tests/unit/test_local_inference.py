@@ -13,7 +13,7 @@ from seqtrust.inference.numbering import unique_rows
 from seqtrust.inference.shared import SharedGraph
 from seqtrust.inference.tracing import local_graph
 from seqtrust.models import keras_layers
-from seqtrust.models.cnn import Exponential
+from seqtrust.models.activations import Exponential
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.fixed_dropout import fix_masks
 from seqtrust.models.model import Model, one_hot

@@ -18,7 +18,7 @@ from seqtrust.inference.local_graph import Interval, Step
 from seqtrust.inference.multiplications import counted
 from seqtrust.inference.tracing import FUNCTIONS
 from seqtrust.models import keras_layers
-from seqtrust.models.cnn import NotBfloat16
+from seqtrust.models.activations import NotBfloat16
 from seqtrust.models.fixed_dropout import FixedDropout
 from seqtrust.predictions import OutputSpec
 

@@ -11,7 +11,7 @@ import torch.fx
 from seqtrust.errors import first_line
 from seqtrust.inference.local_graph import Function, LocalGraph, NotLocalError, Step
 from seqtrust.models import gaussian, keras_layers
-from seqtrust.models.cnn import Exponential, NotBfloat16
+from seqtrust.models.activations import Exponential, NotBfloat16
 from seqtrust.models.fixed_dropout import FixedDropout
 
 # layers without weights that act on every number by itself

@@ -8,15 +8,22 @@ the product of `pool` be the sequence's length.
 """
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from seqtrust.errors import InputError
+from seqtrust.models.activations import (
+    ACTIVATIONS,
+    OUTPUTS,
+    NotBfloat16,
+    deep_activation,
+    refuse_unknown,
+)
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.gaussian import MeanAndLogVariance, with_log_variances
 from seqtrust.models.model import Model
+from seqtrust.models.parameters import plain_parameters
 from seqtrust.models.receptive_field import Reach
 
 POINT, GAUSSIAN = "point", "gaussian"
@@ -65,15 +72,11 @@ class CnnParameters:
         if not 0 <= self.dropout < 1:
             raise InputError(f"cnn: dropout is {self.dropout}, but must be in [0, 1)")
         for name, allowed in (
-            ("activation", tuple(_ACTIVATIONS)),
-            ("output", tuple(_OUTPUTS)),
+            ("activation", tuple(ACTIVATIONS)),
+            ("output", tuple(OUTPUTS)),
             ("head", (POINT, GAUSSIAN)),
         ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(
-                    f"cnn: {name} is {value!r}, but must be one of {', '.join(allowed)}"
-                )
+            refuse_unknown("cnn", name, getattr(self, name), allowed)
         if self.head == GAUSSIAN and self.output != "identity":
             raise InputError(
                 f"cnn: head 'gaussian' needs output 'identity', not {self.output!r}: a Gaussian "
@@ -97,30 +100,6 @@ class CnnParameters:
         return reach.receptive_field
 
 
-class Exponential(torch.nn.Module):
-    """exp(x), as a module so that attribution methods can hook it."""
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Elementwise exponential."""
-        return torch.exp(values)
-
-
-class NotBfloat16(torch.nn.Module):
-    """Bfloat16 to float32: rates and probabilities would have three digits otherwise."""
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """The same values, in float32 or better."""
-        return values.float() if values.dtype == torch.bfloat16 else values
-
-
-_ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "exponential": Exponential}
-_OUTPUTS = {
-    "softplus": (torch.nn.Softplus, "counts"),
-    "sigmoid": (torch.nn.Sigmoid, "probability"),
-    "identity": (torch.nn.Identity, "log_expression"),
-}
-
-
 class DilatedResidual(torch.nn.Module):
     """Adds a dilated convolution of width 3 to its input."""
 
@@ -130,7 +109,7 @@ class DilatedResidual(torch.nn.Module):
             channels, channels, 3, padding="same", dilation=dilation, bias=False
         )
         self.normalisation = torch.nn.BatchNorm1d(channels)
-        self.activation = _ACTIVATIONS[activation]()
+        self.activation = ACTIVATIONS[activation]()
         self.dropout = torch.nn.Dropout(dropout)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
@@ -145,7 +124,7 @@ class Cnn(torch.nn.Module):
     def __init__(self, parameters: CnnParameters, tracks: int) -> None:
         super().__init__()
         channels = parameters.channels
-        deep = "relu" if parameters.activation == "exponential" else parameters.activation
+        deep = deep_activation(parameters.activation)
         self.motifs = _convolve_and_pool(
             4, channels, parameters.kernel, parameters.pool[0], parameters.activation
         )
@@ -167,7 +146,7 @@ class Cnn(torch.nn.Module):
         self.output = (
             MeanAndLogVariance(tracks // 2)
             if parameters.head == GAUSSIAN
-            else _OUTPUTS[parameters.output][0]()
+            else OUTPUTS[parameters.output][0]()
         )
 
     def forward(self, sequences: torch.Tensor) -> torch.Tensor:
@@ -194,17 +173,9 @@ def build(parameters: CnnParameters, tracks: tuple[Track, ...], genome_build: st
         tracks=tracks,
         receptive_field=parameters.receptive_field,
         build=genome_build,
-        output_scale=_OUTPUTS[parameters.output][1],
+        output_scale=OUTPUTS[parameters.output][1],
     )
     return Model(Cnn(parameters, len(tracks)), facts, "cnn", plain_parameters(parameters))
-
-
-def plain_parameters(parameters: CnnParameters) -> dict[str, Any]:
-    """All parameters as plain types, lists for tuples."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(parameters).items()
-    }
 
 
 def _convolve_and_pool(
@@ -216,5 +187,5 @@ def _convolve_and_pool(
         torch.nn.Conv1d(channels_in, channels, kernel, padding="same", bias=False),
         torch.nn.MaxPool1d(width),
         torch.nn.BatchNorm1d(channels),
-        _ACTIVATIONS[activation](),
+        ACTIVATIONS[activation](),
     )

@@ -12,7 +12,7 @@ import torch
 
 from seqtrust.errors import InputError
 from seqtrust.models import keras_layers
-from seqtrust.models.cnn import Exponential
+from seqtrust.models.activations import Exponential
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.keras_description import plain_layers
 from seqtrust.models.model import Model

@@ -8,13 +8,13 @@ different quantities.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from seqtrust.errors import InputError
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.model import Model
+from seqtrust.models.parameters import plain_parameters
 
 CHANNELS = 32
 CROP = 5000
@@ -130,11 +130,6 @@ def build(parameters: PangolinParameters, tracks: tuple[Track, ...], genome_buil
         strand_specific=True,
     )
     return Model(Pangolin(parameters.heads), facts, "pangolin", plain_parameters(parameters))
-
-
-def plain_parameters(parameters: PangolinParameters) -> dict[str, Any]:
-    """All parameters as plain types, lists for tuples."""
-    return {"heads": list(parameters.heads)}
 
 
 def _assay(head: str) -> str:

@@ -1,0 +1,46 @@
+"""Activations by name, and what a network's outputs mean; all are modules, which can be hooked."""
+
+import torch
+
+from seqtrust.errors import InputError
+
+
+class Exponential(torch.nn.Module):
+    """exp(x), as a module so that attribution methods can hook it."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Elementwise exponential."""
+        return torch.exp(values)
+
+
+class NotBfloat16(torch.nn.Module):
+    """Bfloat16 to float32: rates and probabilities would have three digits otherwise."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """The same values, in float32 or better."""
+        return values.float() if values.dtype == torch.bfloat16 else values
+
+
+ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "exponential": Exponential}
+OUTPUTS = {
+    "softplus": (torch.nn.Softplus, "counts"),
+    "sigmoid": (torch.nn.Sigmoid, "probability"),
+    "identity": (torch.nn.Identity, "log_expression"),
+}
+
+
+def deep_activation(first: str) -> str:
+    """The activation of the layers above the first: ReLU above an exponential (Koo et al. 2021)."""
+    return "relu" if first == "exponential" else first
+
+
+def refuse_unknown(architecture: str, name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Nothing, or an error that names the parameter and what it may be.
+
+    Raises:
+        InputError: `value` is not allowed.
+    """
+    if value not in allowed:
+        raise InputError(
+            f"{architecture}: {name} is {value!r}, but must be one of {', '.join(allowed)}"
+        )
