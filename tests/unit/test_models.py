@@ -37,8 +37,11 @@ def cnn(tracks=2, **parameters):
 
 
 @given(CODES)
-def test_one_hot_equals_numpy(codes):
+def test_one_hot_is_a_row_of_the_unit_matrix_per_base(codes):
     assert np.array_equal(ops.one_hot(torch.from_numpy(codes)).numpy(), bases.one_hot(codes))
+    assert np.array_equal(
+        ops._one_hot_on_device(torch.from_numpy(codes), [0, 1, 2, 3]).numpy(), bases.one_hot(codes)
+    )
 
 
 @given(CODES, st.permutations("ACGT"))
