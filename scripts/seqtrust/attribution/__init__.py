@@ -1,0 +1,1 @@
+"""Attribution maps: how consistently a network explains its predictions."""
