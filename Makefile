@@ -1,19 +1,22 @@
 # make run   the default config (toy), or CONFIG=config/x.yaml; then the report
 # make test  every test that this machine can run
+# make test-adapters  tests of Enformer and Borzoi, each with its packages beside those of the workflow
 # make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows,
 #            ISM_PEER_PYTHON=/path/to/python with tangermeme for its rows,
-#            LOCUS=/folder/of/the/real/locus for its haplotypes
+#            LOCUS=/folder/of/the/real/locus for its haplotypes,
+#            BASENJI=/folder/in/its/layout for training from streamed windows
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= 2
 CONFIG ?= config/config.yaml
+ADAPTERS ?= enformer borzoi
 TORCH ?= torch==2.13.0
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 LIBRARY := PYTHONPATH=scripts $(BIN)/python -m
 
-.PHONY: run test bench environment lint toy-inputs docs lock
+.PHONY: run test test-adapters bench environment lint toy-inputs docs lock
 
 run: $(STAMP)
 	$(LIBRARY) seqtrust.run $(CONFIG) --cores $(CORES)
@@ -21,13 +24,29 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
+test-adapters: $(ADAPTERS:%=.venv-%/installed)
+	set -e; for adapter in $(ADAPTERS); do \
+		.venv-$$adapter/bin/python -m pytest tests/adapters/test_$$adapter.py; done
+
+# the packages of two adapters exclude each other; torch and the rest are those of the workflow
+.venv-%/installed: requirements-%.txt $(STAMP)
+	$(BIN)/python -m venv --without-pip .venv-$*
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/workflow.pth"
+	$(BIN)/python -m pip --python .venv-$*/bin/python install --quiet --no-deps -r $<
+	touch $@
+
 bench: $(STAMP)
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/haplotypes.py \
 		$(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/models.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/training.py --published \
+		$(if $(BASENJI),--basenji $(BASENJI))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/eqtls.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/people.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/calibration.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/mendelian.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/consistency.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/inference.py $(if $(LOCUS),--locus $(LOCUS))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/reading.py --published
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/cost.py --published

@@ -27,6 +27,7 @@ wildcard_constraints:
     eqtls="[a-z0-9_]+",
     ism="[a-z0-9_]+",
     library="[a-z0-9_]+",
+    measured="[a-z0-9_]+",
     motifs="[a-z0-9_]+",
     people="[a-z0-9_]+",
     points="[a-z0-9_]+",
@@ -52,6 +53,7 @@ localrules:
 include: "rules/common_analyses.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
+include: "rules/measured.smk"
 include: "rules/ensembles.smk"
 include: "rules/inference.smk"
 include: "rules/consistency.smk"

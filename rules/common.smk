@@ -1,4 +1,5 @@
 # Config, library and look-ups that several stages use.
+import json
 import sys
 from pathlib import Path
 
@@ -10,7 +11,9 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 from seqtrust.code_digest import code_digest as digest_of
 from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
+from seqtrust.models.adapters import ADAPTERS
 from seqtrust.models.source_files import source_files
+from seqtrust.models.track_table import named_files
 
 try:
     config.update(
@@ -130,9 +133,11 @@ def assembly_fasta(name):
 
 
 def given_or_library(value, suffix):
-    """The file that a setting names, or that is made of the library that it names."""
+    """The file that a setting names, or that is made of the library or windows that it names."""
     if isinstance(value, str):
         return data_path(value)
+    if "measured" in value:
+        return f"<results>/measured/{value['measured']}.arrow"
     return f"<results>/libraries/{value['library']}.{suffix}"
 
 
@@ -171,6 +176,30 @@ def replicates(ensemble):
     number = {"train": "replicates", "dropout": "masks"}.get(kind)
     count = model[number] if number else len(replicate_files(ensemble))
     return [f"r{index}" for index in range(1, count + 1)]
+
+
+def architecture_of(ensemble):
+    """The architecture of an ensemble's networks; none of the user's own or of a table."""
+    (model,) = ENSEMBLES[ensemble]["model"].values()
+    return architecture_of(model["ensemble"]) if "ensemble" in model else model.get("architecture")
+
+
+def environment_of(*ensembles):
+    """The environment that can run the networks of all these ensembles."""
+    needed = sorted({architecture_of(ensemble) for ensemble in ensembles} & set(ADAPTERS))
+    if len(needed) > 1:
+        raise WorkflowError(
+            f"no environment can run the architectures {' and '.join(needed)} in one job, because "
+            "their packages exclude each other: plan them with one config each"
+        )
+    return f"../envs/{needed[0] if needed else 'gpu'}.yaml"
+
+
+def environment(wildcards):
+    """The environment of a job that runs an ensemble's networks."""
+    if "ism" in wildcards.keys():
+        return environment_of(MAPS[wildcards.ism]["ensemble"])
+    return environment_of(wildcards.ensemble)
 
 
 def replicate_files(ensemble):
@@ -299,6 +328,8 @@ def attempted(megabytes):
 def window_file(chosen):
     """The BED or point file that windows come from; tiles and contigs have none."""
     ((kind, choice),) = chosen.items()
+    if kind == "bed" and "measured" in choice:
+        return {"windows": f"<results>/measured/{choice['measured']}.bed"}
     if kind == "bed":
         return {"windows": data_path(choice["path"])}
     return {"windows": points(choice["points"])} if kind == "points" else {}
@@ -384,13 +415,46 @@ def ensembles_of_kind(kind):
     return [name for name, entry in ENSEMBLES.items() if kind in entry["model"]]
 
 
+def measured_of_kind(kind):
+    return [name for name, entry in config["measured"].items() if kind in entry]
+
+
+def signal_inputs(wildcards):
+    """The table, its signal files, the windows and the blacklist of measured windows."""
+    settings = config["measured"][wildcards.measured]["bigwigs"]
+    table = data_path(settings["table"])
+    return {
+        "table": table,
+        "signals": [str(path) for path in named_files(table)] if Path(table).exists() else [],
+        "sequences": f"<results>/sequences/{settings['set']}.parquet",
+    } | given_paths(settings, "blacklist")
+
+
+def basenji_files(path):
+    """The files of a folder in Basenji's layout: descriptions and shards."""
+    folder = Path(data_path(path))
+    named = [folder / name for name in ("statistics.json", "targets.txt", "sequences.bed")]
+    return [str(file) for file in (*named, *sorted((folder / "tfrecords").glob("*.tfr")))]
+
+
 def training_inputs(wildcards):
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
-    return {
+    files = bias_replicate(settings) | given_paths(settings, "parameters_file")
+    if "basenji" in settings:
+        return files | {"basenji": basenji_files(settings["basenji"]["path"])}
+    return files | {
         "sequences": f"<results>/sequences/{settings['set']}.parquet",
         "targets": given_or_library(settings["targets"], "targets.tsv"),
         "splits": given_or_library(splits_of_replicate(wildcards), "splits.bed"),
     }
+
+
+def bias_replicate(settings):
+    """The trained bias network of a ChromBPNet."""
+    if "bias" not in settings:
+        return {}
+    bias = settings["bias"]
+    return {"bias": f"<results>/ensembles/{bias['ensemble']}/r{bias['replicate']}.safetensors"}
 
 
 def splits_of_replicate(wildcards):
@@ -414,8 +478,41 @@ def differing_splits(ensemble):
 def training_settings(wildcards):
     """What changes the replicate: one more replicate does not train the others anew."""
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
-    other = ("replicates", "splits")
-    return {name: value for name, value in settings.items() if name not in other}
+    other = ("replicates", "splits", "parameters_file", "hours")
+    used = {name: value for name, value in settings.items() if name not in other}
+    if "basenji" in used:
+        used["basenji"] = used["basenji"] | {"path": data_path(used["basenji"]["path"])}
+    return used | {"processes": training_processes(wildcards)}
+
+
+def training_memory(wildcards, input, attempt):
+    """Memory of a training job in MB: for its data, or for the windows that a stream keeps."""
+    settings = training_settings(wildcards)
+    if "basenji" not in settings:
+        return int(4000 + 10 * input.size_mb) * attempt
+    source = settings["basenji"]
+    kept = settings["processes"] * (source["buffer"] + 8 * settings["batch_size"])
+    return int(6000 + 2 * kept * window_bytes(Path(source["path"])) / 1e6) * attempt
+
+
+def window_bytes(folder):
+    """Bytes of a window in memory, in Basenji's layout; 0 where the job will say what is wrong."""
+    try:
+        found = json.loads((folder / "statistics.json").read_text())
+        return found["seq_length"] + 2 * found["target_length"] * found["num_targets"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def training_processes(wildcards):
+    """One per GPU, or as many as the config says."""
+    ensemble = ENSEMBLES[wildcards.ensemble]
+    return ensemble["gpu"] or ensemble["model"]["train"]["processes"]
+
+
+def training_threads(wildcards):
+    """Of all processes of a job together."""
+    return training_processes(wildcards) * ENSEMBLES[wildcards.ensemble]["threads"]
 
 
 def trained_replicates():

@@ -14,12 +14,14 @@ rule train_replicate:
     wildcard_constraints:
         ensemble=names(ensembles_of_kind("train")),
     conda:
-        "../envs/gpu.yaml"
-    threads: lookup("ensembles/{ensemble}/threads", within=config)
+        environment
+    threads: training_threads
     resources:
         gpu=lambda wildcards: ENSEMBLES[wildcards.ensemble]["gpu"],
-        mem_mb=lambda wildcards, input, attempt: int(4000 + 10 * input.size_mb) * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=training_memory,
+        runtime=lambda wildcards, attempt: (
+            int(60 * ENSEMBLES[wildcards.ensemble]["model"]["train"]["hours"]) * attempt
+        ),
     params:
         settings=training_settings,
         state=lambda wildcards, output: str(Path(output[0]).with_suffix(".training.safetensors")),
@@ -44,7 +46,7 @@ rule import_replicate:
         ensemble=names(ensembles_of_kind("import")),
     localrule: True
     conda:
-        "../envs/gpu.yaml"
+        environment
     params:
         settings=lookup("ensembles/{ensemble}/model/import", within=config),
         build=build,
@@ -94,7 +96,7 @@ rule mask_replicate:
         ensemble=names(ensembles_of_kind("dropout")),
     localrule: True
     conda:
-        "../envs/gpu.yaml"
+        environment
     params:
         seed=lambda wildcards: config["seed"] + replicate_index(wildcards),
         code=code_digest("mask_replicate"),

@@ -15,7 +15,7 @@ rule predict:
     wildcard_constraints:
         ensemble=names(set(ENSEMBLES) - {*ensembles_of_kind("table"), *TOGETHER}),
     conda:
-        "../envs/gpu.yaml"
+        environment
     threads: lookup("ensembles/{ensemble}/threads", within=config)
     resources:
         gpu=lambda wildcards: ENSEMBLES[wildcards.ensemble]["gpu"],
@@ -46,7 +46,7 @@ for ensemble in TOGETHER:
         benchmark:
             f"<results>/benchmarks/predict/{ensemble}.{{set}}.all.{{scatteritem}}.jsonl"
         conda:
-            "../envs/gpu.yaml"
+            environment_of(ensemble)
         threads: ENSEMBLES[ensemble]["threads"]
         resources:
             gpu=ENSEMBLES[ensemble]["gpu"],
@@ -70,7 +70,7 @@ rule ism:
     benchmark:
         "<results>/benchmarks/ism/{ism}.{replicate}.{scatteritem}.jsonl"
     conda:
-        "../envs/gpu.yaml"
+        environment
     threads: lambda wildcards: mapped_ensemble(wildcards)["threads"]
     resources:
         gpu=lambda wildcards: mapped_ensemble(wildcards)["gpu"],

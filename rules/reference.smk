@@ -20,10 +20,10 @@ rule reference_analysis:
     conda:
         "../envs/cpu.yaml"
     resources:
-        # predictions are read in blocks, measured tracks as a whole
+        # predictions are read in blocks, a table of measured tracks as a whole
         mem_mb=lambda wildcards, input, attempt: int(
             4000 + 6 * Path(input.targets).stat().st_size / 1e6
-            if Path(input.targets).exists()
+            if Path(input.targets).exists() and not input.targets.endswith(".arrow")
             else 4000
         )
         * attempt,

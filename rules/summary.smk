@@ -90,7 +90,7 @@ rule inference_cost:
     benchmark:
         "<results>/benchmarks/inference_cost.jsonl"
     conda:
-        "../envs/gpu.yaml"
+        lambda wildcards: environment_of(*(ensemble for ensemble, _ in predicted_pairs()))
     threads: max((ENSEMBLES[name]["threads"] for name, _ in predicted_pairs()), default=1)
     resources:
         gpu=max((ENSEMBLES[name]["gpu"] for name, _ in predicted_pairs()), default=0),

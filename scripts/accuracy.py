@@ -6,14 +6,14 @@ from seqtrust.logs import log_to
 from seqtrust.models.card import read_card
 from seqtrust.predictions import read_replicates
 from seqtrust.sequence_set import read_sequence_set
-from seqtrust.targets import read_targets
+from seqtrust.targets import open_targets
 from seqtrust.verdicts import regions_of
 
 with log_to(snakemake.log[0]):
     table = correlation_table(
         read_replicates(snakemake.input.predictions, snakemake.params.replicates),
         read_sequence_set(snakemake.input.sequences),
-        read_targets(snakemake.input.targets, missing=True),
+        open_targets(snakemake.input.targets, missing=True),
         regions_of(*map(read_card, snakemake.input.cards)),
         snakemake.params.settings["output"],
     )

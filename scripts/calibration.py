@@ -7,7 +7,7 @@ from seqtrust.models.card import read_card
 from seqtrust.predictions import read_replicates
 from seqtrust.sequence_set import read_sequence_set
 from seqtrust.tables import dump, streamed_table
-from seqtrust.targets import read_targets
+from seqtrust.targets import open_targets
 from seqtrust.verdicts import regions_of
 
 with log_to(snakemake.log[0]) as log:
@@ -21,7 +21,7 @@ with log_to(snakemake.log[0]) as log:
     data = calibration_data(
         read_replicates(files.predictions, params.replicates),
         sequences,
-        read_targets(files.targets, missing=True),
+        open_targets(files.targets, missing=True),
         regions_of(*map(read_card, files.cards)),
         settings["output"],
         groups,

@@ -9,7 +9,7 @@ from seqtrust.logs import log_to
 from seqtrust.models.card import read_card
 from seqtrust.models.facts import Facts
 from seqtrust.sequence_set import read_sequence_set
-from seqtrust.targets import read_targets
+from seqtrust.targets import open_targets
 from seqtrust.uncertainty.reference_tables import reference_tables
 from seqtrust.uncertainty.track_store import PredictionFiles
 from seqtrust.verdicts import regions_of
@@ -26,7 +26,7 @@ with log_to(snakemake.log[0]):
         predictions,
         Facts.from_dict(json.loads(predictions.metadata["facts"])),
         read_sequence_set(files.sequences),
-        read_targets(files.targets, missing=True),
+        open_targets(files.targets, missing=True),
         regions_of(*map(read_card, files.cards)),
         settings | {"signals": dict(zip(settings["signals"], files.signals, strict=True))},
         snakemake.output.classes,

@@ -10,7 +10,7 @@ from seqtrust.effects import aligned_values, facts_of
 from seqtrust.genome import SPLITS, UNKNOWN_SPLIT, SplitRegions
 from seqtrust.predictions import Predictions
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 from seqtrust.verdicts import measured_bins, splits_of
 
 ENSEMBLE = "ensemble"
@@ -20,7 +20,7 @@ COLUMNS = ("track", "split", "replicate", "pearson_r", "bins")
 def correlation_table(
     replicates: Mapping[str, Predictions],
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     regions: SplitRegions,
     output: str,
 ) -> pd.DataFrame:

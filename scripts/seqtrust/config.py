@@ -19,6 +19,7 @@ REFERENCES = {
     "accuracy": "accuracy",
     "verdict": "verdicts",
     "library": "libraries",
+    "measured": "measured",
     "positives": "verdicts",
     "negatives": "verdicts",
     "analysis": "reference_analyses",
@@ -113,6 +114,9 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _signs_of_other_verdicts(config)
     yield from _trust_without_truth(config)
     yield from _scores_of_no_eqtls(config)
+    yield from _measured_of_other_kinds(config)
+    yield from _training_without_windows(config)
+    yield from _bias_without_network(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
@@ -240,6 +244,19 @@ def _unknown_sources(config: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{path}: there is no {ensemble!r} under ensembles{nearest}"
                 elif entry["output"] not in config["ensembles"][ensemble]["outputs"]:
                     yield f"{path}: ensemble {ensemble!r} has no output {entry['output']!r}"
+        yield from _unknown_noise(name, entry, config)
+
+
+def _unknown_noise(name: str, entry: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    compared = {one for ensembles in entry["sources"].values() for one in ensembles}
+    for ensemble, output in entry["noise"].items():
+        path = f"randomness/{name}/noise/{ensemble}"
+        if ensemble not in compared:
+            yield f"{path}: {ensemble!r} is in no source{nearest_clause(ensemble, compared)}"
+        elif output not in config["ensembles"][ensemble]["outputs"]:
+            yield f"{path}: ensemble {ensemble!r} has no output {output!r}"
+        if entry["quantity"] != "prediction":
+            yield f"{path}: predicted noise stands beside predictions: set quantity: prediction"
 
 
 def _variants_of_many_files(config: Mapping[str, Any]) -> Iterator[str]:
@@ -296,6 +313,67 @@ def _scores_of_no_eqtls(config: Mapping[str, Any]) -> Iterator[str]:
                         f"eqtl_analyses/{name}/compare: there is no score {score!r}"
                         f"{nearest_clause(score, entry['scores'])}"
                     )
+
+
+def _measured_of_other_kinds(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of measured windows of sets that have edits, and of windows that no BED is made of."""
+    for name, entry in config["measured"].items():
+        chosen = entry.get("bigwigs", {}).get("set")
+        source = config["sequence_sets"].get(chosen, {}).get("source", {"reference": {}})
+        if "reference" not in source:
+            yield (
+                f"measured/{name}/bigwigs/set: {chosen!r} is a set of kind {', '.join(source)}: "
+                "name one of kind reference"
+            )
+    for name, entry in config["sequence_sets"].items():
+        chosen = entry["source"].get("reference", {}).get("bed", {}).get("measured")
+        if chosen and "basenji" not in config["measured"].get(chosen, {"basenji": {}}):
+            yield (
+                f"sequence_sets/{name}/source/reference/bed/measured: {chosen!r} is made of "
+                "bigwigs, whose windows are those of its own set: name that set"
+            )
+
+
+def _training_without_windows(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of training on nothing, or on two data sets."""
+    parts = ("set", "targets", "splits")
+    for name, entry in config["ensembles"].items():
+        train = entry["model"].get("train")
+        if train is None:
+            continue
+        path = f"ensembles/{name}/model/train"
+        for part in parts:
+            if "basenji" in train and part in train:
+                yield f"{path}/{part}: leave it out, basenji has its own windows and targets"
+            elif "basenji" not in train and part not in train:
+                yield f"{path}: {part!r} is missing: give set, targets and splits, or basenji"
+        if "basenji" in train:
+            other = {"training_fraction": 1.0, "bootstrap": False, "control": [], "strands": []}
+            for key, plain in other.items():
+                if train[key] != plain:
+                    yield (
+                        f"{path}/{key}: windows and tracks of a folder of Basenji are used as they "
+                        f"are: leave {key} out"
+                    )
+
+
+def _bias_without_network(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of bias networks, which only a ChromBPNet has, and which are trained BPNets."""
+    for name, entry in config["ensembles"].items():
+        train = entry["model"].get("train", {"architecture": ""})
+        path = f"ensembles/{name}/model/train/bias"
+        if (train["architecture"] == "chrombpnet") != ("bias" in train):
+            yield f"{path}: architecture chrombpnet needs it, and no other takes it"
+        elif "bias" in train and "basenji" in train:
+            yield f"{path}: it needs counts at single bases, which basenji has not"
+        elif "bias" in train:
+            bias = train["bias"]
+            other = config["ensembles"].get(bias["ensemble"], {}).get("model", {}).get("train", {})
+            if other.get("architecture") != "bpnet" or other["replicates"] < bias["replicate"]:
+                yield (
+                    f"{path}: there is no trained replicate {bias['replicate']} of architecture "
+                    f"bpnet in {bias['ensemble']!r}"
+                )
 
 
 def _people_without_haplotypes(config: Mapping[str, Any]) -> Iterator[str]:

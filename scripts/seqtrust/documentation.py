@@ -13,6 +13,7 @@ from seqtrust import (
     effects,
     inference_tables,
     ism_maps,
+    measured,
     personal,
     predictions,
     sequence_set,
@@ -35,6 +36,7 @@ TABLES = (
     sequence_set.SCHEMA,
     contrasts.CONTRASTS,
     haplotypes.HAPLOTYPES,
+    measured.MEASURED,
     predictions.SCHEMA,
     ism_maps.SCHEMA,
     inference_tables.WORK,
@@ -60,9 +62,9 @@ def tables_page() -> str:
     """docs/tables.md."""
     head = (
         "# Tables\n\n"
-        "Paths are below `results/{run}/`. Files that do not end in `.tsv` are Parquet; their "
-        "metadata hold the kind of table (`seqtrust_table`) and the version of its schema "
-        "(`schema_version`), and each column its description and unit.\n\n"
+        "Paths are below `results/{run}/`. Files that do not end in `.tsv` are Parquet (`.arrow`: "
+        "Arrow IPC); their metadata hold the kind of table (`seqtrust_table`) and the version of "
+        "its schema (`schema_version`), and each column its description and unit.\n\n"
         "Positions are 0-based, intervals half-open, on the forward strand.\n"
     )
     return NOTE + head + "".join(_table_section(schema) for schema in TABLES)

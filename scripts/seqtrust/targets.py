@@ -1,7 +1,8 @@
-"""Measured tracks: a table of bins of equal width."""
+"""Measured tracks: a table of bins of equal width, or a file of measured windows."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,39 @@ import pandas as pd
 from seqtrust.errors import InputError, at_line
 from seqtrust.files import read_input_table
 from seqtrust.genome import Genome, resolve_contig
+from seqtrust.measured import SUFFIX, MeasuredWindows
 from seqtrust.sequence_set import StoredWindow
+
+
+class MeasuredTracks(Protocol):
+    """Measured tracks of whatever source."""
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Names, T of them, none twice."""
+        ...
+
+    @property
+    def partners(self) -> tuple[int | None, ...]:
+        """Index of the track of the other strand; None where it is the track itself."""
+        ...
+
+    @property
+    def bin_width(self) -> int:
+        """Of every bin, bp."""
+        ...
+
+    def of_window(self, window: StoredWindow, crop: int = 0) -> npt.NDArray[np.float32]:
+        """Values of a window's bins in its orientation, shape (bins, T).
+
+        Args:
+            window: whose bases but `crop` at each end are whole bins.
+            crop: bases at each end that the model does not predict.
+
+        Raises:
+            InputError: the source has not these bins.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +59,11 @@ class Targets:
     tracks: tuple[str, ...]
     bin_width: int
     values: dict[str, npt.NDArray[np.float32]]
+
+    @property
+    def partners(self) -> tuple[int | None, ...]:
+        """None for every track: a table of bins does not tell strands."""
+        return (None,) * len(self.tracks)
 
     def of_window(self, window: StoredWindow, crop: int = 0) -> npt.NDArray[np.float32]:
         """Values of a window's bins in its orientation, shape (bins, T).
@@ -53,6 +91,24 @@ class Targets:
             )
         values = self.values[contig][first:last]
         return values if window.strand == "+" else values[::-1]
+
+
+def open_targets(
+    path: str | Path, genome: Genome | None = None, missing: bool = False
+) -> MeasuredTracks:
+    """Measured tracks of a file: a TSV as `read_targets` reads it, or measured windows (.arrow).
+
+    Args:
+        path: the file.
+        genome: gives contigs of a TSV their spelling.
+        missing: allow what was not measured, which is NaN.
+
+    Raises:
+        InputError: the file is missing or of another form.
+    """
+    if Path(path).suffix == SUFFIX:
+        return MeasuredWindows(path, missing)
+    return read_targets(path, genome, missing)
 
 
 def read_targets(path: str | Path, genome: Genome | None = None, missing: bool = False) -> Targets:

@@ -18,7 +18,7 @@ from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.reference_levels import Calls, Floats, unanimous_call
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.tables import Column, TableSchema
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 from seqtrust.tissues import on_own_track
 
 CORRECT = "consistently_correct"
@@ -259,7 +259,7 @@ def judge_bins(
     regions: SplitRegions,
     output: str,
     *,
-    targets: Targets | None = None,
+    targets: MeasuredTracks | None = None,
     method: str = "matched",
     fdr: float = 0.01,
     at_least: float = 0.0,
@@ -315,7 +315,7 @@ def judge_bins(
 
 def measured_bins(
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     output: OutputSpec,
     crop: int,
 ) -> npt.NDArray[np.float64]:

@@ -13,15 +13,20 @@ from seqtrust.models.facts import Facts, Track
 from seqtrust.models.gaussian import with_log_variances
 from seqtrust.models.losses import (
     LOSSES,
+    MULTINOMIAL,
+    MULTINOMIAL_JOINT,
     BceLoss,
     BetaNll,
     GaussianNll,
     MseLoss,
+    MultinomialCounts,
     PoissonLoss,
     make_loss,
 )
 
 SHAPE = (4, 3, 2)
+BY_PROFILE = (MULTINOMIAL, MULTINOMIAL_JOINT)
+BY_VALUE = [name for name in LOSSES if name not in BY_PROFILE]
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -119,7 +124,8 @@ def test_beta_nll_by_hand():
 
 def pairs(name, seed):
     """A loss twice (plain, masked) with predictions and targets that it takes."""
-    scale = {"poisson": "counts", "bce": "probability"}.get(name, "log_expression")
+    scales = {"bce": "probability", **dict.fromkeys(("poisson", *BY_PROFILE), "counts")}
+    scale = scales.get(name, "log_expression")
     tracks = TRACKS
     if "nll" in name:
         tracks = with_log_variances(tracks)
@@ -130,7 +136,7 @@ def pairs(name, seed):
     return losses, predictions, targets
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", BY_VALUE)
 @given(seed=SEEDS)
 def test_masked_targets_count_as_if_they_were_not_there(name, seed):
     """A loop over the targets that are there, and no gradient for the rest."""
@@ -169,7 +175,7 @@ def test_gaussian_losses_follow_the_indices_of_the_facts():
 @pytest.mark.parametrize(
     ("name", "scale", "tracks", "message"),
     [
-        ("huber", "counts", 1, "loss 'huber' is unknown: use one of poisson, mse, bce, gaussian"),
+        ("huber", "counts", 1, "loss 'huber' is unknown: use one of poisson, mse, bce, mult"),
         ("poisson", "probability", 1, "needs a model that predicts counts, this one predicts prob"),
         ("bce", "counts", 1, "'bce' needs a model that predicts probability, this one .* counts"),
         ("mse", "log_expression", 2, "'mse' leaves the predicted variances untrained: use loss"),
@@ -185,7 +191,84 @@ def test_losses_that_do_not_fit_say_what_does(name, scale, tracks, message):
 
 def test_every_loss_of_the_list_is_made():
     made = [type(pairs(name, 0)[0][0]) for name in LOSSES]
-    assert made == [PoissonLoss, MseLoss, BceLoss, GaussianNll, BetaNll]
+    by_profile = [MultinomialCounts] * 2
+    assert made == [PoissonLoss, MseLoss, BceLoss, *by_profile, GaussianNll, BetaNll]
     model = build_model("cnn", {"head": "gaussian", "output": "identity"}, [Track("a")], "toy")
     loss = make_loss("beta_nll", model.facts, beta=0.25, masked=True)
     assert (loss.means, loss.log_variances, loss.beta, loss.masked) == ([0], [1], 0.25, True)
+
+
+STRANDS = (Track("plus", reverse_complement_index=1), Track("minus", reverse_complement_index=0))
+
+
+def profiles(seed, positions=7):
+    """Expected and observed counts of two strands, float64 (5, positions, 2)."""
+    random = np.random.default_rng(seed)
+    expected = torch.from_numpy(random.gamma(1, 2, (5, positions, 2)) + 0.01).requires_grad_()
+    return expected, torch.from_numpy(random.poisson(3, (5, positions, 2)).astype(float))
+
+
+def by_hand(expected, counts, weight):
+    """The term of one profile, from flat arrays."""
+    p = expected / expected.sum()
+    likelihood = stats.multinomial.logpmf(counts, counts.sum(), p)
+    return -likelihood + weight * (np.log1p(expected.sum()) - np.log1p(counts.sum())) ** 2
+
+
+@given(SEEDS, st.floats(0, 20))
+def test_multinomial_counts_are_those_of_scipy(seed, weight):
+    predictions, targets = profiles(seed)
+    expected, counts = predictions.detach().numpy(), targets.numpy()
+    settings = {"beta": 0.5, "masked": False, "count_weight": weight}
+    apart = make_loss(MULTINOMIAL, facts("counts", STRANDS), **settings)
+    by_strand = [
+        by_hand(expected[window, :, strand], counts[window, :, strand], weight)
+        for window in range(5)
+        for strand in range(2)
+    ]
+    assert apart(predictions, targets).item() == pytest.approx(np.mean(by_strand))
+    joint = make_loss(MULTINOMIAL_JOINT, facts("counts", STRANDS), **settings)
+    both = [by_hand(expected[row].ravel(), counts[row].ravel(), weight) for row in range(5)]
+    assert joint(predictions, targets).item() == pytest.approx(np.mean(both))
+
+
+def test_tracks_without_another_strand_are_profiles_of_their_own():
+    predictions, targets = profiles(3)
+    losses = [
+        make_loss(name, facts("counts"), beta=0.5, masked=False)(predictions, targets).item()
+        for name in BY_PROFILE
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("name", BY_PROFILE)
+@given(seed=SEEDS)
+def test_missing_positions_leave_the_profile(name, seed):
+    """As if the window were shorter; a strand without any position is no term."""
+    predictions, targets = profiles(seed)
+    settings = {"beta": 0.5, "count_weight": 2.0}
+    masked = make_loss(name, facts("counts", STRANDS), masked=True, **settings)
+    plain = make_loss(name, facts("counts", STRANDS), masked=False, **settings)
+    some = targets.clone()
+    some[:, [1, 4]] = torch.nan
+    kept = [0, 2, 3, 5, 6]
+    loss = masked(predictions, some)
+    assert loss.item() == pytest.approx(plain(predictions[:, kept], targets[:, kept]).item())
+    loss.backward()
+    assert bool(torch.isfinite(predictions.grad).all())
+    assert not predictions.grad[:, [1, 4]].any()
+    nothing = targets.clone()
+    nothing[2] = torch.nan
+    rows = [0, 1, 3, 4]
+    assert masked(predictions, nothing).item() == pytest.approx(
+        plain(predictions[rows], targets[rows]).item()
+    )
+
+
+def test_predictions_that_are_zero_have_a_finite_loss_and_gradient():
+    loss = MultinomialCounts((0,), ((0,),), 10.0)
+    predictions = torch.tensor([[[0.0], [1e-38], [1e4]]], requires_grad=True)
+    value = loss(predictions, torch.tensor([[[50.0], [1e5], [0.0]]]))
+    value.backward()
+    assert bool(torch.isfinite(value))
+    assert bool(torch.isfinite(predictions.grad).all())

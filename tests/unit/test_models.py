@@ -147,7 +147,7 @@ def test_unknown_names_get_the_nearest_one():
         {"pool": []},
         {"dilations": [0]},
         {"dropout": 1.0},
-        {"activation": "tanh"},
+        {"activation": "swish"},
         {"output": "softmax"},
         {"pool": "8x8"},
     ],

@@ -1,15 +1,19 @@
 """Variance by source of randomness: planted variances come back, and bad input is refused."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from seqtrust.errors import InputError
+from seqtrust.models.facts import Facts, Track
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.uncertainty.randomness import (
     BETWEEN_ENSEMBLES,
     Units,
     effect_units,
+    predicted_noise,
     prediction_units,
     randomness,
 )
@@ -102,11 +106,34 @@ def test_effects_within_reach_are_read_with_their_truth():
         effect_units(effects, contrasts, "o", "x")
 
 
-def predictions(values):
+def described(scale="counts", variances=(None, None)):
+    tracks = tuple(
+        Track(name, variance_of=mean) for name, mean in zip("abcd", variances, strict=False)
+    )
+    facts = Facts(None, 1, 0, tracks, 1, "toy", scale)
+    return {"facts": json.dumps(facts.to_dict())}
+
+
+def predictions(values, scale="counts"):
     array = np.asarray(values, dtype=np.float32)
     spec = OutputSpec("o", (0, 1), (0, 1), "none", ("a", "b"))
     ids = [f"s{row}" for row in range(len(array))]
-    return Predictions(ids, {"o": array}, [spec], {"o": 0.0}, {})
+    return Predictions(ids, {"o": array}, [spec], {"o": 0.0}, described(scale))
+
+
+def gaussian_predictions(means, log_variances, of=(0, 1), reduction="none"):
+    """Two tracks of means, two of log variances; shape (N, tracks, bins) each."""
+    specs = [
+        OutputSpec("o", (0, 1), (0, 1), "none", ("a", "b")),
+        OutputSpec("noise", (2, 3), (0, 1), reduction, ("c", "d")),
+    ]
+    arrays = {
+        "o": np.asarray(means, dtype=np.float32),
+        "noise": np.asarray(log_variances, dtype=np.float32),
+    }
+    ids = [f"s{row}" for row in range(len(arrays["o"]))]
+    about = described("log_expression", (None, None, *of))
+    return Predictions(ids, arrays, specs, {"o": 0.0, "noise": 0.0}, about)
 
 
 def test_predictions_are_compared_on_the_log_scale():
@@ -120,6 +147,47 @@ def test_predictions_are_compared_on_the_log_scale():
         prediction_units({"r1": predictions([[[-1, 3], [0, 7]]])}, ["s0"], "o", None)
     rows = table({"a": units([found.values[0] + [[0.0], [1.0]]])}, signs=False)
     assert np.isnan(rows.loc["a", "agreement"])
+
+
+def test_log_expression_is_compared_as_it_is():
+    found = prediction_units({"r1": predictions([[[-5, 3], [0, 7]]], "log_expression")}, ["s0"],
+                             "o", None)  # fmt: skip
+    assert found.values[0].tolist() == [[-5, 3, 0, 7]]
+
+
+def test_predicted_noise_stands_beside_what_replicates_disagree_by():
+    """Replicates that spread by .5 about their mean, each predicting noise of variance 4."""
+    rng = np.random.default_rng(3)
+    means = rng.normal(0, 1, (400, 2, 2))
+    replicates = {
+        f"r{number}": gaussian_predictions(
+            means + rng.normal(0, 0.5, means.shape), np.full(means.shape, np.log(4.0))
+        )
+        for number in range(6)
+    }
+    ids = replicates["r0"].sequence_ids
+    every = prediction_units(replicates, ids, "o", None)
+    noise = predicted_noise(replicates, ids, "o", "noise", None)
+    assert noise == pytest.approx(np.full(1600, 4.0))
+    rows = randomness({"all": every}, {"all": ["g"]}, 1, False, {"g": noise}).set_index("source")
+    assert rows.loc["all", "sd"] == pytest.approx(0.5, abs=0.02)
+    row = rows.loc["noise of a measurement, g"]
+    assert row["sd"] == pytest.approx(2.0)
+    assert row["share"] == pytest.approx(4 / rows.loc["all", "sd"] ** 2)
+    assert row["part"] == "predicted by one replicate"
+    assert np.isnan(row["agreement"])
+    one = predicted_noise(replicates, ids[:3], "o", "noise", "b")
+    assert one.shape == prediction_units(replicates, ids[:3], "o", "b").values[0].shape[1:]
+
+
+def test_noise_of_other_tracks_or_sums_is_refused():
+    values = np.zeros((1, 2, 2))
+    swapped = {"r1": gaussian_predictions(values, values, of=(1, 0))}
+    with pytest.raises(InputError, match="does not hold the log variance of every track"):
+        predicted_noise(swapped, ["s0"], "o", "noise", None)
+    summed = {"r1": gaussian_predictions(values, values[..., :1], reduction="sum")}
+    with pytest.raises(InputError, match="need the same bins and reduction: none"):
+        predicted_noise(summed, ["s0"], "o", "noise", None)
 
 
 def test_sources_of_different_units_and_single_replicates_are_refused():

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
+from test_training import Streamed
 
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import save_replicate
 from seqtrust.models.facts import Track
-from seqtrust.models.training import train
+from seqtrust.models.training import train, train_from
 from seqtrust.models.training_checkpoint import Checkpoint
 
 EVERY_STEP = 1e-9
@@ -109,6 +110,59 @@ def test_a_run_killed_at_every_step_in_turn_ends_with_equal_bytes(tmp_path, sche
 @pytest.mark.parametrize(
     "changes",
     [
+        {"optimiser": "sgd", "momentum": 0.9, "learning_rate": 0.02},
+        {"optimiser": "adam", "accumulate": 2, "precision": "bfloat16"},
+        {"steps": 10, "batch_size": 7},
+        {"regularisation": {"manifold_noise": 0.1, "mixup": 0.3, "l2": 1e-3}},
+        {"regularisation": {"manifold_mixup": 0.3, "gaussian_noise": 0.1}, "accumulate": 3},
+        {"regularisation": {"spectral_norm": True, "adversarial": {"steps": 2}}},
+        {"missing_targets": "mask", "schedule": "plateau", "plateau_epochs": 1},
+    ],
+)
+def test_every_way_of_training_goes_on_as_if_not_killed(tmp_path, changes):
+    """Killed at every second state, the last ones of epochs among them."""
+    whole = content(tmp_path / "whole", trained(**changes)[0])
+    path = tmp_path / "r.training.safetensors"
+    model, kills = None, 0
+    while model is None:
+        try:
+            model, _ = trained(killed_after(path, 2), **changes)
+        except Killed:
+            kills += 1
+    assert kills > 3
+    assert content(tmp_path / "r", model) == whole
+
+
+def test_a_stream_goes_on_as_if_not_killed(tmp_path):
+    """Of the order its drawn seed alone is kept."""
+    codes, targets, _ = windows()
+
+    def run(checkpoint=None):
+        tracks = (Track("forward", "", 1), Track("reverse", "", 0))
+        model = build_model("cnn", {"channels": 4, "pool": [16], "dropout": 0.3}, tracks, "toy")
+        sources = Streamed(codes[:20], targets[:20]), Streamed(codes[20:], targets[20:])
+        train_from(model, *sources, seed=3, epochs=3, batch_size=6, checkpoint=checkpoint)
+        return model
+
+    whole = content(tmp_path / "whole", run())
+    path = tmp_path / "r.training.safetensors"
+    model, kills = None, 0
+    while model is None:
+        try:
+            model = run(killed_after(path, 2))
+        except Killed:
+            kills += 1
+            if path.exists():
+                assert load_file(path)["order"].numel() <= 1
+    assert kills > 5
+    assert content(tmp_path / "r", model) == whole
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"regularisation": {"l2": 0.1}},
+        {"steps": 8},
         {"seed": 4},
         {"learning_rate": 0.2},
         {"patience": 2},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtrust.errors import InputError
-from seqtrust.uncertainty.signal_files import mean_signal
+from seqtrust.signal_files import mean_signal
 
 LENGTH = 300
 

@@ -420,3 +420,56 @@ def test_chromatin_states_are_those_of_the_planted_sites(genome):
         assert found <= {site.element, "promoter"}
     quiet = np.concatenate([of == "quiescent" for of in states.values()]).mean()
     assert 0.5 < quiet < 0.8
+
+
+def test_peaks_are_the_highest_tenth_of_the_tracks(genome):
+    peaks = pd.read_csv(TOY / "peaks.tsv", sep="\t")
+    tracks = pd.read_csv(TOY / "tracks.tsv", sep="\t")
+    assert peaks.columns.tolist() == ["contig", "start", "end", "activity", "t1", "t3"]
+    assert (peaks["end"] - peaks["start"] == 200).all()
+    assert {c: rows["end"].iloc[-1] for c, rows in peaks.groupby("contig")} == {
+        contig: len(sequence) for contig, sequence in genome.items()
+    }
+    names = ["activity", "t1", "t3"]
+    counts = {contig: rows[names].to_numpy() for contig, rows in tracks.groupby("contig")}
+    means = []
+    for row in peaks.itertuples():
+        bins = np.arange(row.start // 64, min(-(-row.end // 64), len(counts[row.contig])))
+        shared = np.minimum(64 * bins + 64, row.end) - np.maximum(64 * bins, row.start)
+        means.append(np.average(counts[row.contig][bins], axis=0, weights=shared))
+    for name, mean in pd.DataFrame(means, columns=names).items():
+        assert set(peaks[name]) == {0, 1}
+        assert peaks[name].sum() == len(peaks) // 10
+        assert mean[peaks[name] == 1].min() >= mean[peaks[name] == 0].max() - 1e-9
+
+
+def test_log_tracks_are_standardised_over_training_blocks():
+    found = pd.read_csv(TOY / "log_tracks.tsv", sep="\t")
+    counts = pd.read_csv(TOY / "tracks.tsv", sep="\t")
+    splits = pd.read_csv(TOY / "splits.bed", sep="\t", names=["contig", "start", "end", "split"])
+    assert (found["end"] - found["start"] == 512).all()
+    # blocks that follow each other are one stretch, so a place is of its first and last block
+    split_at = {
+        (row.contig, block): row.split
+        for row in splits.itertuples()
+        for block in range(row.start // 50_000, row.end // 50_000)
+    }
+    training = [
+        {split_at[row.contig, row.start // 50_000], split_at[row.contig, (row.end - 1) // 50_000]}
+        == {"train"}
+        for row in found.itertuples()
+    ]
+    for name in ("activity", "t3"):
+        logs = np.log1p(
+            [
+                counts.loc[
+                    (counts["contig"] == row.contig)
+                    & (counts["start"] >= row.start)
+                    & (counts["end"] <= row.end),
+                    name,
+                ].sum()
+                for row in found.itertuples()
+            ]
+        )
+        expected = (logs - logs[training].mean()) / logs[training].std()
+        np.testing.assert_allclose(found[name], expected, atol=1e-4)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from training_twins import pearson_per_track
 
 from seqtrust import bases
 from seqtrust.errors import InputError
@@ -15,10 +17,12 @@ from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, save_replicate
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.losses import PoissonLoss
-from seqtrust.models.training import initialise, train
-from seqtrust.models.training_data import swapped_targets
-from seqtrust.models.training_loop import pearson_per_track
+from seqtrust.models.model import Model
+from seqtrust.models.schedules import rate_factor
+from seqtrust.models.training import initialise, train, train_from
+from seqtrust.models.training_data import Control, Windows, data_digest, swapped_targets
 from seqtrust.models.training_settings import Seeds
+from seqtrust.models.window_source import Batch, share
 
 MOTIF = bases.encode("TGACTCAGC")
 WINDOWS, LENGTH, BIN = 60, 256, 16
@@ -198,13 +202,25 @@ def test_arrays_that_do_not_belong_together_are_refused():
         ({"learning_rate": -1}, "learning_rate is -1, but must be positive"),
         ({"learning_rate": float("nan")}, "learning_rate is nan, but must be positive"),
         ({"weight_decay": -1}, "weight_decay is -1, but must not be negative"),
-        ({"loss": "huber"}, "loss 'huber' is unknown: use one of poisson, mse, bce, gaussian_nll"),
+        ({"loss": "huber"}, "loss 'huber' is unknown: use one of poisson, mse, bce, "),
         ({"schedule": "step"}, "schedule 'step' is unknown: use one of cosine, plateau, constant"),
-        ({"validation_metric": "r"}, "validation_metric 'r' is unknown: use one of pearson, loss"),
+        ({"validation_metric": "r"}, "validation_metric 'r' is unknown: use one of pearson, auroc"),
         ({"precision": "float16"}, "precision 'float16' is unknown: use one of float32, bfloat16"),
         ({"missing_targets": "zero"}, "missing_targets 'zero' is unknown: use one of error, mask"),
         ({"beta": 2}, "beta is 2, but must be between 0 and 1"),
         ({"patience": 0}, "patience is 0, but must be at least 1 epoch, or none at all"),
+        ({"optimiser": "lamb"}, "optimiser 'lamb' is unknown: use one of adamw, adam, sgd"),
+        ({"momentum": 0.9}, "momentum is of optimiser sgd, not of 'adamw'"),
+        ({"momentum": 1, "optimiser": "sgd"}, "momentum is 1, but must be from 0 to below 1"),
+        ({"warm_up": 1}, "warm_up is 1, but must be from 0 to below 1"),
+        ({"epsilon": 0}, "epsilon is 0, but must be positive"),
+        ({"plateau_epochs": 0}, "plateau_epochs is 0, but must be positive"),
+        ({"plateau_factor": 1}, "plateau_factor is 1, but must be between 0 and 1"),
+        ({"steps": 0}, "steps is 0, but must be at least 1, or none at all"),
+        ({"accumulate": 0}, "accumulate is 0, but must be positive"),
+        ({"processes": 3}, "batch_size is 16, which 3 processes do not share evenly: make it a mu"),
+        ({"processes": 2}, "2 processes asked for, but this is one of 1: only the rule train_rep"),
+        ({"regularisation": {"mixin": 1}}, "regularisation has no 'mixin'; did you mean 'mixup'"),
         ({"max_shift": -1}, "max_shift is -1, but must not be negative"),
         ({"max_shift": 256}, "max_shift 256 is not below 256 bp"),
         ({"fixed_seeds": {"ordre": 1}}, "fixed_seeds has no 'ordre'; did you mean 'order'"),
@@ -363,3 +379,270 @@ def test_pearson_equals_numpy_and_is_nan_for_constants(seed):
     expected = np.corrcoef(predicted[..., 0].ravel(), target[..., 0].ravel())[0, 1]
     assert first == pytest.approx(expected)
     assert np.isnan(second)
+
+
+class Plain(torch.nn.Module):
+    """A network without norms and dropout, which may read a control."""
+
+    def __init__(self, control=0):
+        super().__init__()
+        self.motifs = torch.nn.Conv1d(4, 8, 11, padding=5)
+        self.activation = torch.nn.ReLU()
+        self.pool = torch.nn.MaxPool1d(BIN)
+        self.read_out = torch.nn.Conv1d(8 + control, 2, 1)
+        self.output = torch.nn.Softplus()
+        self.control = control
+
+    def forward(self, sequences, control=None):
+        values = self.pool(self.activation(self.motifs(sequences)))
+        if self.control:
+            if control is None:
+                control = values.new_zeros((len(values), values.shape[2], self.control))
+            values = torch.cat([values, control.transpose(1, 2)], dim=1)
+        return self.output(self.read_out(values)).transpose(1, 2)
+
+
+def plain(control=0):
+    tracks = (Track("forward", "CAGE", 1), Track("reverse", "CAGE", 0))
+    facts = Facts(None, BIN, 0, tracks, 26, "toy", "counts")
+    return Model(Plain(control), facts, "plain", {})
+
+
+def with_holes():
+    codes, targets, splits = planted()
+    targets[np.random.default_rng(1).random(targets.shape) < 0.3] = np.nan
+    targets[1:4] = np.nan
+    return codes, targets, splits
+
+
+@pytest.mark.parametrize("parts", [2, 3, 16, 40])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_accumulated_gradients_are_those_of_the_whole_batch(parts, precision):
+    """48 windows in batches of 20 leave 8; parts differ in size and in what is missing."""
+    settings = {"seed": 2, "epochs": 3, "batch_size": 20, "missing_targets": "mask",
+                "optimiser": "sgd", "learning_rate": 0.1, "max_shift": 2,
+                "precision": precision}  # fmt: skip
+    whole, cut = plain(), plain()
+    first = train(whole, *with_holes(), **settings)
+    second = train(cut, *with_holes(), accumulate=parts, **settings)
+    near = {"float32": 1e-6, "bfloat16": 2e-3}[precision]
+    assert (weights(whole) - weights(cut)).abs().max() < near
+    assert second.train_loss == pytest.approx(first.train_loss, rel=10 * near)
+    assert not torch.equal(weights(whole), weights(cut))
+
+
+def test_basenji2s_published_settings_learn():
+    """Momentum of .99 and a constant rate without warm-up, clipped, no decay."""
+    model = plain()
+    record = train(
+        model, *planted(), seed=1, epochs=40, optimiser="sgd", learning_rate=0.15, momentum=0.99,
+        gradient_clip=2, gradient_clip_of="each", batch_size=4, patience=16, schedule="constant",
+        warm_up=0, weight_decay=0,
+    )  # fmt: skip
+    shuffled = planted()
+    shuffled[1][:] = shuffled[1][np.random.default_rng(0).permutation(WINDOWS)]
+    other = train(plain(), *shuffled, seed=1, epochs=8, batch_size=4)
+    assert max(record.validation_r) > 0.5 > 0.2 > max(other.validation_r)
+
+
+def test_steps_end_the_run_within_an_epoch_which_counts():
+    """Of 12 steps per epoch 20 are made; the cosine ends with the last one."""
+    lines = []
+    record = trained(epochs=9, steps=20, batch_size=4, progress=lines.append)[1]
+    assert record.epochs == len(record.train_loss) == len(record.validation_r) == 2
+    assert [line.split(":")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[-1].endswith(" 0 s left")
+    fewer = trained(epochs=9, steps=7, batch_size=4)[1]
+    assert fewer.epochs == 1
+    same = trained(epochs=2, steps=999, batch_size=4)
+    assert torch.equal(weights(same[0]), weights(trained(epochs=2, batch_size=4)[0]))
+    rates = [rate_factor("cosine", step, 20, []) for step in range(20)]
+    assert rates[-1] < 0.01
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimiser": "adam"},
+        {"optimiser": "sgd", "momentum": 0.9},
+        {"warm_up": 0.0},
+        {"epsilon": 1e-3},
+        {"accumulate": 3},
+        {"regularisation": {"gaussian_noise": 0.1}},
+        {"regularisation": {"manifold_noise": 0.1}},
+        {"regularisation": {"mixup": 0.5}},
+        {"regularisation": {"manifold_mixup": 0.5}},
+        {"regularisation": {"spectral_norm": True}},
+        {"regularisation": {"adversarial": {"steps": 2}}},
+        {"regularisation": {"l2": 1e-2}},
+    ],
+)
+def test_every_option_changes_the_weights_and_is_repeatable(settings, tmp_path):
+    first, record = trained(seed=3, epochs=1, **settings)
+    second, _ = trained(seed=3, epochs=1, **settings)
+    assert torch.equal(weights(first), weights(second))
+    usual = trained(seed=3, epochs=1)[0]
+    assert list(first.module.state_dict()) == list(usual.module.state_dict())
+    assert not torch.equal(weights(first), weights(usual))
+    assert all(record.settings[name] == value for name, value in settings.items())
+    save_replicate(tmp_path / "r", first)
+    assert torch.equal(weights(load_replicate(tmp_path / "r")), weights(first))
+
+
+def test_the_plateau_is_lowered_as_asked_for():
+    settings = {"schedule": "plateau", "epochs": 6, "learning_rate": 0.1}
+    usual = trained(**settings)[0]
+    same = trained(plateau_epochs=3, plateau_factor=0.5, **settings)[0]
+    other = trained(plateau_epochs=1, plateau_factor=0.01, **settings)[0]
+    assert torch.equal(weights(usual), weights(same))
+    assert not torch.equal(weights(usual), weights(other))
+
+
+def test_auroc_chooses_the_epoch_of_classifiers():
+    codes, targets, splits = planted()
+    model = build_model("cnn", {"channels": 8, "pool": [16], "output": "sigmoid"}, [Track("a")], "")
+    called = (targets[..., :1] > 1).astype(np.float32)
+    lines = []
+    settings = {"seed": 0, "epochs": 6, "loss": "bce", "validation_metric": "auroc"}
+    record = train(model, codes, called, splits, progress=lines.append, **settings)
+    assert record.best_epoch == 1 + int(np.argmax(record.validation_auroc))
+    assert f"AUROC {record.validation_auroc[-1]:.3f}" in lines[-1]
+    held_out = np.array(splits) == "validation"
+    predicted = model.predict(codes[held_out]).numpy()
+    expected = roc_auc_score(called[held_out].ravel(), predicted.ravel())
+    assert max(record.validation_auroc) == pytest.approx(expected, abs=1e-12)
+    assert trained()[1].validation_auroc == []
+    with pytest.raises(InputError, match="validation_metric: auroc needs targets of 0 and 1"):
+        train(network(), *planted(), seed=0, validation_metric="auroc")
+
+
+class Streamed:
+    """A source that gives its windows one by one from a list, for an epoch's drawn seed."""
+
+    def __init__(self, codes, targets):
+        self.codes, self.targets = torch.from_numpy(codes), torch.from_numpy(targets)
+
+    def __len__(self):
+        return len(self.codes)
+
+    @property
+    def shape(self):
+        return self.codes.shape[1], self.targets.shape[1], self.targets.shape[2]
+
+    def digest(self):
+        return data_digest(self.codes.numpy(), self.targets.numpy(), [])
+
+    def epoch_windows(self, processes):
+        return len(self) // processes * processes
+
+    def order(self, generator):
+        return torch.tensor([int(generator.integers(2**31))])
+
+    def batches(self, order, size, skip, part):
+        rows = np.arange(len(self))
+        if order is not None:
+            rows = np.random.default_rng(int(order)).permutation(len(self))
+            rows = rows[: self.epoch_windows(part[1])]
+        for first in range(skip, len(rows), size):
+            step = rows[first : first + size]
+            mine = torch.from_numpy(step[share(len(step), part)])
+            yield Batch(self.codes[mine], self.targets[mine], mine)
+
+
+def streams():
+    codes, targets, splits = planted()
+    names = np.array(splits)
+    splits = [names == name for name in ("train", "validation")]
+    return [Streamed(codes[split], targets[split]) for split in splits]
+
+
+def test_a_streamed_source_learns_and_is_repeatable():
+    first, second = plain(), plain()
+    settings = {"seed": 1, "epochs": 3, "learning_rate": 0.05}
+    record = train_from(first, *streams(), **settings)
+    assert train_from(second, *streams(), **settings) == record
+    assert torch.equal(weights(first), weights(second))
+    assert record.windows == {"train": 48, "validation": 12}
+    assert record.validation_r[-1] > 0.3
+
+
+def test_a_source_in_memory_trains_as_its_arrays_do():
+    codes, targets, splits = planted()
+    first, second = plain(), plain()
+    sources = [
+        Windows.of_split(name, codes, targets, splits, torch.device("cpu"))
+        for name in ("train", "validation")
+    ]
+    records = [
+        train(first, codes, targets, splits, seed=4, epochs=2),
+        train_from(second, *sources, seed=4, epochs=2),
+    ]
+    assert torch.equal(weights(first), weights(second))
+    assert records[0].validation_r == records[1].validation_r
+    assert all(len(source.digest()) == 64 for source in sources)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_bad_targets_of_a_stream_are_located_where_they_are_met(split):
+    sources = dict(zip(("train", "validation"), streams(), strict=True))
+    sources[split].targets[7, 2, 1] = -1
+    message = f"target -1.0 in window 7 .from 0. of the split '{split}', bin 2, track 'reverse'"
+    with pytest.raises(InputError, match=message):
+        train_from(plain(), *sources.values(), seed=0)
+
+
+def test_streams_that_teach_nothing_or_do_not_fit_are_refused():
+    def refused(message, change, **settings):
+        training, validation = streams()
+        change(training, validation)
+        with pytest.raises(InputError, match=message):
+            train_from(plain(), training, validation, seed=0, epochs=1, **settings)
+
+    def empty(source):
+        source.targets[:] = float("nan")
+
+    masked = {"missing_targets": "mask"}
+    refused("every target of the train windows is missing", lambda t, v: empty(t), **masked)
+    refused("every target of the validation windows is m", lambda t, v: empty(v), **masked)
+    refused("no track varies over the validation", lambda t, v: v.targets.fill_(1))
+    refused(
+        r"validation windows of 256 bp have targets of bins x tracks = \[16, 1\], but the model "
+        r"predicts \[16, 2\]",
+        lambda t, v: setattr(v, "targets", v.targets[..., :1]),
+    )
+    refused("max_shift 256 is not below", lambda t, v: None, max_shift=256)
+    refused(
+        "the split 'train' has 0 windows, too few for 1 processes",
+        lambda t, v: (setattr(t, "codes", t.codes[:0]), setattr(t, "targets", t.targets[:0])),
+    )
+
+
+def with_control(seed=0):
+    """The motif tells where, the control how much; both of two strands."""
+    codes, targets, splits = planted(seed)
+    control = np.random.default_rng(seed + 1).gamma(1, 1, targets.shape).astype(np.float32)
+    return codes, np.concatenate([targets + 3 * control, control], axis=2), splits
+
+
+def test_a_control_is_read_and_turned_with_the_targets():
+    """Better than without it, and than where its strands stay while those of the targets turn."""
+    names = ("input_forward", "input_reverse")
+    scores = []
+    for control in (Control(names, (1, 0)), Control(names, (0, 1)), Control()):
+        codes, targets, splits = with_control()
+        record = train(
+            plain(len(control)), codes, targets[..., : 2 + len(control)], splits, seed=0,
+            epochs=25, learning_rate=0.05, control=control,
+        )  # fmt: skip
+        assert record.control == list(control.names)
+        scores.append(max(record.validation_r))
+    assert scores[0] > 0.85 > scores[1] + 0.03 > scores[2] + 0.06
+
+
+def test_a_control_that_is_not_finite_is_located():
+    codes, targets, splits = with_control()
+    targets[5, 3, 2] = np.nan
+    control = Control(("input_forward", "input_reverse"), (1, 0))
+    message = "control nan in window 5 .from 0., bin 3, track 'input_forward': inputs must be"
+    with pytest.raises(InputError, match=message):
+        train(plain(2), codes, targets, splits, seed=0, control=control, missing_targets="mask")

@@ -16,6 +16,7 @@ def record(seed, metric="pearson", epochs=4):
         "train_loss": random.random(epochs).tolist(),
         "validation_loss": [None, *random.random(epochs - 1).tolist()],
         "validation_r": r,
+        "validation_auroc": r if metric == "auroc" else [],
         "settings": {"loss": "mse", "validation_metric": metric},
     }
 
@@ -28,7 +29,7 @@ def test_the_table_holds_every_epoch_of_every_replicate():
     table = training_table(RECORDS, REPLICATES)
     assert list(table.columns) == [
         "ensemble", "replicate", "epoch", "loss", "metric", "training_loss", "validation_loss",
-        "validation_r", "best",
+        "validation_r", "validation_auroc", "best",
     ]  # fmt: skip
     for one, names in zip(RECORDS, REPLICATES, strict=True):
         rows = table[(table[["ensemble", "replicate"]] == names).all(axis=1)]

@@ -1,15 +1,19 @@
 """Replicates from a config's settings: what the record says, and what is warned of."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from seqtrust.config import load_schema
+from seqtrust.errors import InputError
 from seqtrust.genome import SplitRegions
 from seqtrust.models.checkpoint import save_replicate
+from seqtrust.models.facts import Track
 from seqtrust.models.training_checkpoint import Checkpoint
-from seqtrust.models.training_set import bootstrapped, train_replicate
+from seqtrust.models.training_set import bootstrapped, tracks_and_control, train_replicate
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.targets import Targets, read_targets
 
@@ -158,3 +162,71 @@ def test_replicates_of_a_bootstrap_differ_by_their_windows_alone():
     assert other.record["bootstrap"] is True
     weight = other.module.state_dict()["read_out.weight"]
     assert bool((weight != first["read_out.weight"]).any())
+
+
+def measured(*names, partners=None):
+    values = np.random.default_rng(1).gamma(1, 1, (WINDOWS * LENGTH // BIN, len(names)))
+    targets = Targets(names, BIN, {"c1": values.astype(np.float32)})
+    return SimpleNamespace(
+        tracks=names,
+        partners=partners or targets.partners,
+        bin_width=BIN,
+        of_window=targets.of_window,
+    )
+
+
+def test_control_tracks_leave_the_targets_and_strands_become_partners():
+    targets = measured("in_minus", "x_plus", "y", "in_plus", "x_minus")
+    strands = [["x_plus", "x_minus"], ["in_plus", "in_minus"]]
+    columns, tracks, control = tracks_and_control(targets, ["in_plus", "in_minus"], strands)
+    assert columns == [1, 2, 4, 3, 0]
+    assert tracks == [
+        Track("x_plus", reverse_complement_index=2),
+        Track("y"),
+        Track("x_minus", reverse_complement_index=0),
+    ]
+    assert (control.names, control.swapped) == (("in_plus", "in_minus"), (1, 0))
+
+
+def test_partners_of_the_targets_reach_the_model():
+    targets = measured("a", "b", "c", partners=(2, None, 0))
+    _, tracks, _ = tracks_and_control(targets, ["b"], [])
+    assert [track.reverse_complement_index for track in tracks] == [1, 0]
+    model, _ = trained((inputs()[0], targets))
+    assert model.facts.swapped_tracks() == (2, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("control", "strands", "message"),
+    [
+        (["d"], [], "train: there is no measured track 'd'"),
+        ([], [["a", "d"]], "train: there is no measured track 'd'"),
+        (["a", "b", "c"], [], "control leaves no track to be predicted"),
+        (["a", "a"], [], "or names one twice: found 'a', 'a'"),
+        ([], [["a", "a"]], "'a' and 'a' are not the two strands of one experiment"),
+        ([], [["a", "b"], ["b", "c"]], "'b' and 'c' are not the two strands"),
+        (["a"], [["a", "b"]], "control holds only one strand of 'a' and 'b': name both"),
+    ],
+)
+def test_controls_and_strands_that_do_not_fit_are_refused(control, strands, message):
+    with pytest.raises(InputError, match=message):
+        tracks_and_control(measured("a", "b", "c"), control, strands)
+
+
+def test_a_control_trains_and_is_zero_at_inference():
+    values = np.random.default_rng(1).poisson(2, (WINDOWS * LENGTH, 2)).astype(np.float32)
+    network = {"channels": 4, "layers": 2, "first_kernel": 5, "profile_kernel": 5}
+    model, _ = trained(
+        (inputs()[0], Targets(("a", "b"), 1, {"c1": values})),
+        architecture="bpnet",
+        parameters=network | {"input_length": LENGTH, "control": 1},
+        control=["b"],
+        loss="multinomial_counts",
+    )
+    assert model.record["control"] == ["b"]
+    assert model.facts.labels() == ("a",)
+    codes = torch.from_numpy(inputs()[0].codes()[:3])
+    with torch.inference_mode():
+        zeros = model.module(model.encode(codes), torch.zeros(3, LENGTH, 1))
+        assert torch.equal(model.predict(codes.numpy()), zeros)
+        assert not torch.equal(model.module(model.encode(codes), zeros), zeros)

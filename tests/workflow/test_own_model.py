@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 OWN = ("--configfile", "tests/config/own.yaml")
 REPLICATES = ("r1", "r2")
-SETS = ("tiles", "eqtl")
+SETS = ("tiles", "eqtl", "motifs", "personal")
 KINDS = ("code", "program", "tabled")
 ANALYSED = ("code", "tabled")
 CODE = """
@@ -38,6 +38,15 @@ def own(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("own") / "project"
     shutil.copytree(tiny.folder, folder, symlinks=True)
     results = folder / "results/tiny"
+    (folder / "tests/config/more.yaml").write_text(yaml.safe_dump(every_kind(), sort_keys=False))
+    shards = [
+        f"results/tiny/predictions/cnn/{name}/{replicate}/{shard}-of-2.parquet"
+        for name in SETS
+        for replicate in REPLICATES
+        for shard in (1, 2)
+    ]
+    more = ("--configfile", "tests/config/more.yaml")
+    Project(folder).snakemake("--cores", 2, *more, "--", *shards)
     facts = read_card(results / "ensembles/cnn/r1.safetensors").facts
     for replicate in REPLICATES:
         model = load_replicate(results / f"ensembles/cnn/{replicate}.safetensors")
@@ -61,9 +70,32 @@ def own(tiny: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def config(facts: dict, noise_floor: float) -> dict:
-    """The tiny config with three ensembles, and their verdicts, in place of one."""
+def every_kind() -> dict:
+    """The tiny config with all four kinds of sequence."""
     tiny = yaml.safe_load((REPOSITORY / "tests/config/tiny.yaml").read_text())
+    tiny["variant_files"] = {"people": {"path": "resources/toy/variants.vcf", "assembly": "toy"}}
+    genes = {"path": "resources/toy/genes.gtf", "assembly": "toy", "region": "toy1:1-60000"}
+    tiny["point_sets"] = {"tss": {"file": genes}}
+    promoters = {"assembly": "toy", "length": 1024, "beyond_contig": "skip"}
+    planted = {
+        "motifs": {"path": "resources/toy/motifs.meme", "names": ["TOY1", "TOY5"]},
+        "backgrounds": {"points": {"points": "tss"}},
+        "truth": "resources/toy/truth_motif_effects.tsv",
+        "gap": 100,
+    }
+    people = {
+        "variant_file": "people",
+        "windows": {"points": {"points": "tss"}},
+        "samples": "resources/toy/evaluation_people.txt",
+    }
+    tiny["sequence_sets"]["motifs"] = {**promoters, "source": {"insertions": planted}}
+    tiny["sequence_sets"]["personal"] = {**promoters, "source": {"haplotypes": people}}
+    return tiny
+
+
+def config(facts: dict, noise_floor: float) -> dict:
+    """That config with three ensembles, their verdicts and analyses, in place of one."""
+    tiny = every_kind()
     cnn = tiny["ensembles"]["cnn"]
     stated = {name: facts[name] for name in ("bin_width", "output_scale")}
     stated["tracks"] = [track["name"] for track in facts["tracks"]]
@@ -112,6 +144,29 @@ def config(facts: dict, noise_floor: float) -> dict:
         kind: {
             "label": "eQTLs",
             "scores": {"activity": {"label": "activity", "positives": f"eqtl_{kind}"}},
+        }
+        for kind in ANALYSED
+    }
+    tiny["motif_analyses"] = {
+        kind: {
+            "ensemble": kind,
+            "set": "motifs",
+            "output": "profile",
+            "label": "Motifs",
+            "truth_tracks": ["activity"],
+        }
+        for kind in ANALYSED
+    }
+    tiny["people_analyses"] = {
+        kind: {
+            "ensemble": kind,
+            "set": "personal",
+            "output": "activity",
+            "label": "Personal genomes",
+            "expression": "resources/toy/expression.tsv",
+            "populations": "resources/toy/people.tsv",
+            "eqtls": "resources/toy/susie.tsv",
+            "variants": {"flank": 500},
         }
         for kind in ANALYSED
     }
@@ -195,13 +250,18 @@ def test_predictions_and_verdicts_are_those_of_the_trained_ensemble(
 def test_analyses_need_predictions_alone(own: Project) -> None:
     """A table of predictions gives what the network itself does, in every table."""
     results = own.folder / "results/own"
-    for folder in ("reference", "eqtls"):
-        names = sorted(path.name for path in (results / folder).glob("code.*"))
-        assert len(names) > 5
-        for name in names:
-            twin = name.replace("code.", "tabled.")
-            found, expected = (results / folder / one for one in (twin, name))
-            assert found.read_bytes() == expected.read_bytes(), name
+    for folder in ("reference", "eqtls", "motifs", "people"):
+        files = [path for path in (results / folder).rglob("*") if path.is_file()]
+        ours = {str(path.relative_to(results)): path for path in files}
+        of_code = [name for name in ours if f"{folder}/code." in name]
+        assert len(of_code) > 5
+        for name in of_code:
+            twin = ours[name.replace("/code.", "/tabled.")]
+            if twin.suffix == ".parquet":
+                found, expected = (pq.read_table(path) for path in (twin, ours[name]))
+                assert found.equals(expected), name
+            else:
+                assert twin.read_bytes() == ours[name].read_bytes(), name
     for name in ("calibration/tracks", "sign_calibration/eqtl"):
         found, expected = (
             pq.read_table(results / f"{name}_{kind}.parquet").to_pandas() for kind in ANALYSED
@@ -227,7 +287,7 @@ def test_an_edited_module_runs_again_and_nothing_else(own: Project) -> None:
     text = source.read_text()
     source.write_text(text + "# edited\n")
     jobs = own.jobs(*OWN)
-    assert (jobs["import_own"], jobs["predict"]) == (2, 8)
+    assert (jobs["import_own"], jobs["predict"]) == (2, 16)
     assert "tabled_predictions" not in jobs
     source.write_text(text)
     assert own.jobs(*OWN) == {}

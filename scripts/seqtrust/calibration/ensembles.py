@@ -23,7 +23,7 @@ from seqtrust.genome import SplitRegions
 from seqtrust.models.facts import Facts
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 from seqtrust.verdicts import measured_bins, splits_of
 
 Flags = npt.NDArray[np.bool_]
@@ -127,7 +127,7 @@ class CalibrationData:
 def calibration_data(
     replicates: Mapping[str, Predictions],
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     regions: SplitRegions,
     output: str,
     groups: WindowGroups,
@@ -171,7 +171,7 @@ def calibration_data(
 def _mixed(
     replicates: Mapping[str, Predictions],
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     spec: OutputSpec,
     scale: str,
 ) -> tuple[Mixture, Floats, tuple[str, ...]]:

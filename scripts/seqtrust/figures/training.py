@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,8 +12,16 @@ from matplotlib.ticker import MaxNLocator
 
 from seqtrust.figures.style import SETTINGS, new_figure
 
-METRIC_COLUMNS = {"pearson": "validation_r", "loss": "validation_loss"}
-METRIC_LABELS = {"pearson": "validation r", "loss": "validation loss"}
+METRIC_COLUMNS = {
+    "pearson": "validation_r",
+    "auroc": "validation_auroc",
+    "loss": "validation_loss",
+}
+METRIC_LABELS = {
+    "pearson": "validation r",
+    "auroc": "validation AUROC",
+    "loss": "validation loss",
+}
 _CURVE, _BEST = "#0072B2", "#D55E00"
 
 
@@ -27,8 +36,8 @@ def training_table(
 
     Returns:
         Per ensemble, replicate and epoch (from 1): training_loss, validation_loss,
-        validation_r, the metric that the best epoch is chosen by, its loss function, and
-        whether the epoch is the best one.
+        validation_r, validation_auroc (where it chose the epoch), the metric that the best epoch
+        is chosen by, its loss function, and whether the epoch is the best one.
     """
     parts = [
         pd.DataFrame(
@@ -41,6 +50,7 @@ def training_table(
                 "training_loss": record["train_loss"],
                 "validation_loss": pd.Series(record["validation_loss"], dtype=float),
                 "validation_r": record["validation_r"],
+                "validation_auroc": record.get("validation_auroc") or np.nan,
                 "best": [epoch == record["best_epoch"] for epoch in range(1, record["epochs"] + 1)],
             }
         )

@@ -1,5 +1,6 @@
 """Networks as torch.fx traces them, turned into the steps of a `LocalGraph`."""
 
+import inspect
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from seqtrust.inference.local_graph import Function, LocalGraph, NotLocalError, 
 from seqtrust.models import gaussian, keras_layers
 from seqtrust.models.activations import Exponential, NotBfloat16
 from seqtrust.models.fixed_dropout import FixedDropout
+from seqtrust.models.whole_sequence import WholeSequence
 
 # layers without weights that act on every number by itself
 POINTWISE: tuple[type[torch.nn.Module], ...] = (
@@ -24,6 +26,7 @@ POINTWISE: tuple[type[torch.nn.Module], ...] = (
     torch.nn.GELU,
     torch.nn.SiLU,
     torch.nn.LeakyReLU,
+    torch.nn.Threshold,
     torch.nn.Sigmoid,
     torch.nn.Tanh,
     torch.nn.Softplus,
@@ -74,17 +77,28 @@ class StepTracer(torch.fx.Tracer):
         """Whether a layer is one step."""
         # a subclass may do anything, so that it is looked into
         known = type(module) in (*_ELEMENTWISE, *_JOINED, *_BUILDERS)
+        known = known or isinstance(module, WholeSequence)
         return known or super().is_leaf_module(module, module_qualified_name)
 
 
 def traced(module: torch.nn.Module, tracer: torch.fx.Tracer) -> torch.fx.Graph:
-    """The calls that a network makes.
+    """The calls that a network makes of a sequence alone; other inputs are left out.
 
     Raises:
         NotLocalError: they depend on the values.
     """
+    parameters = inspect.signature(module.forward).parameters
+    left_out = [name for name, one in parameters.items() if one.default is None]
     try:
-        return tracer.trace(module)
+        graph = tracer.trace(module, dict.fromkeys(left_out))
+        inputs = [node for node in graph.nodes if node.op == "placeholder"]
+        for node, name in zip(inputs, parameters, strict=False):
+            if name in left_out:
+                # what is left of it is a check that it is None
+                for check in tuple(node.users):
+                    graph.erase_node(check)
+                graph.erase_node(node)
+        return graph
     except NotLocalError:
         raise
     except Exception as error:
@@ -140,6 +154,8 @@ class StepBuilder:
     def _layer(self, node: Any) -> None:
         module = self.modules[str(node.target)]
         name = f"{node.target} ({type(module).__name__})"
+        if isinstance(module, WholeSequence):
+            raise NotLocalError(name)
         inputs = self._inputs(node.args, name)
         if type(module) in _ELEMENTWISE + _JOINED or _is_channel_softmax(module):
             macs = module.weight.numel() if isinstance(module, torch.nn.Linear) else 0

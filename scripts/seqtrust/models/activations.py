@@ -1,5 +1,7 @@
 """Activations by name, and what a network's outputs mean; all are modules, which can be hooked."""
 
+import copy
+
 import torch
 
 from seqtrust.errors import InputError
@@ -21,7 +23,17 @@ class NotBfloat16(torch.nn.Module):
         return values.float() if values.dtype == torch.bfloat16 else values
 
 
-ACTIVATIONS = {"relu": torch.nn.ReLU, "gelu": torch.nn.GELU, "exponential": Exponential}
+ACTIVATIONS = {
+    "relu": torch.nn.ReLU,
+    "gelu": torch.nn.GELU,
+    "exponential": Exponential,
+    "softplus": torch.nn.Softplus,
+    "sigmoid": torch.nn.Sigmoid,
+    "tanh": torch.nn.Tanh,
+    "elu": torch.nn.ELU,
+    "selu": torch.nn.SELU,
+    "silu": torch.nn.SiLU,
+}
 OUTPUTS = {
     "softplus": (torch.nn.Softplus, "counts"),
     "sigmoid": (torch.nn.Sigmoid, "probability"),
@@ -32,6 +44,29 @@ OUTPUTS = {
 def deep_activation(first: str) -> str:
     """The activation of the layers above the first: ReLU above an exponential (Koo et al. 2021)."""
     return "relu" if first == "exponential" else first
+
+
+def before_output(module: torch.nn.Module) -> torch.nn.Module:
+    """A network without its output: of a sigmoid that is the logit, which attributions explain.
+
+    All layers are the network's own, so hooks and changed weights are of both. Logits are
+    explained because the sigmoid's slope vanishes where a prediction is sure.
+
+    Args:
+        module: a network whose layer `output` is the last one to change values.
+
+    Raises:
+        InputError: it has no layer of this name.
+    """
+    layers = dict(module.named_children())
+    if "output" not in layers:
+        raise InputError(
+            f"{type(module).__name__} has no layer named `output` that could be left out: name "
+            "the last activation so"
+        )
+    without = copy.copy(module)
+    without._modules = {**layers, "output": torch.nn.Identity()}
+    return without
 
 
 def refuse_unknown(architecture: str, name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -40,8 +40,8 @@ class CnnParameters:
         tower_kernel: width of the convolutions before the second and later poolings, odd.
         dilations: of the residual convolutions across bins (width 3), in bins; may be empty.
         dropout: probability after the residual convolutions and before the read-out.
-        activation: "relu", "gelu" or "exponential". The exponential serves the motif layer
-            alone (Koo et al. 2021), with ReLU above it.
+        activation: one of `ACTIVATIONS`. The exponential serves the motif layer alone
+            (Koo et al. 2021), with ReLU above it.
         output: "softplus" (counts), "sigmoid" (probability) or "identity" (log expression).
         head: "point", or "gaussian" for a mean and a log variance per track; the variance is
             one of unbounded values, so the output must be "identity".

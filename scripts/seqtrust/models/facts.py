@@ -1,6 +1,7 @@
 """Facts about a model that readers of its predictions need; without torch."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -120,11 +121,7 @@ class Facts:
 
     def labels(self) -> tuple[str, ...]:
         """A unique label for every track: its name, with its index where names repeat."""
-        names = Counter(track.name for track in self.tracks)
-        return tuple(
-            track.name if names[track.name] == 1 else f"{track.name} [{index}]"
-            for index, track in enumerate(self.tracks)
-        )
+        return track_labels(self.tracks)
 
     def target_tracks(self) -> tuple[int, ...]:
         """Indices of the tracks that have a measured counterpart: all but variances."""
@@ -148,6 +145,15 @@ class Facts:
             return cls(**{**plain, "tracks": tracks})
         except (KeyError, TypeError) as error:
             raise InputError(f"the model's facts are incomplete or unknown: {error}") from error
+
+
+def track_labels(tracks: Sequence[Track]) -> tuple[str, ...]:
+    """A unique label for every track: its name, with its index where names repeat."""
+    names = Counter(track.name for track in tracks)
+    return tuple(
+        track.name if names[track.name] == 1 else f"{track.name} [{index}]"
+        for index, track in enumerate(tracks)
+    )
 
 
 def _refuse_bad_numbers(facts: Facts) -> None:

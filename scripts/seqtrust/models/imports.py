@@ -10,8 +10,7 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.files import sha256
 from seqtrust.models import keras_weights
-from seqtrust.models.architectures import ARCHITECTURES, build_model
-from seqtrust.models.basenji2 import read_parameters
+from seqtrust.models.architectures import ARCHITECTURES, build_model, described_parameters
 from seqtrust.models.card import first_bytes
 from seqtrust.models.checkpoint import fill
 from seqtrust.models.facts import Track
@@ -31,9 +30,10 @@ def import_replicate(
 ) -> Model:
     """Make a model from weights that PyTorch or Keras saved.
 
-    A PyTorch state dict has the architecture's names and is read without running code that it
-    may hold (`weights_only`); the arrays of an HDF5 file (.h5, .hdf5) of Keras are taken in their
-    order. The file's checksum goes into the record.
+    A PyTorch state dict has the architecture's names, or published ones that the architecture
+    knows, and is read without running code that it may hold (`weights_only`); the arrays of an
+    HDF5 file (.h5, .hdf5) of Keras are taken in their order. The file's checksum goes into the
+    record.
 
     Args:
         source: file written by `torch.save(module.state_dict(), ...)`, or by Keras.
@@ -61,7 +61,10 @@ def import_replicate(
     if from_keras:
         keras_weights.fill_from_keras(model.module, source, architecture)
     else:
-        fill(model.module, read_state(source), str(source), architecture)
+        state, rename = read_state(source), ARCHITECTURES[architecture].rename_state
+        if rename is not None:
+            state = rename(state, model.module.state_dict())
+        fill(model.module, state, str(source), architecture)
     model.record = {
         "origin": "import",
         "source_name": source.name,
@@ -80,20 +83,10 @@ def _described(
     """The parameters, with the one that a file of parameters or of a whole model describes."""
     family = ARCHITECTURES.get(architecture)
     name = family.file_parameter if family else None
-    if parameters_file is None:
-        if name == "layers" and name not in parameters and source.suffix in keras_weights.SUFFIXES:
-            return {**parameters, name: keras_weights.read_description(source)}
-        return dict(parameters)
-    if name is None:
-        raise InputError(
-            f"{parameters_file}: architecture {architecture!r} takes no parameters file: give "
-            "its parameters in the config"
-        )
-    if name in parameters:
-        raise InputError(
-            f"{parameters_file}: the parameter {name!r} is given as well: leave one of the two out"
-        )
-    return {**parameters, name: read_parameters(parameters_file)}
+    undescribed = parameters_file is None and name not in parameters
+    if name == "layers" and undescribed and source.suffix in keras_weights.SUFFIXES:
+        return {**parameters, name: keras_weights.read_description(source)}
+    return described_parameters(architecture, parameters, parameters_file)
 
 
 def read_state(source: Path) -> dict[str, torch.Tensor]:

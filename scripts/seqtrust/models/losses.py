@@ -1,7 +1,7 @@
 """Losses of predictions (N, bins, tracks) against targets (N, bins, target tracks).
 
-A loss is a mean over values. Targets that are NaN are missing: where they are masked, they
-take no part in the mean and have no gradient.
+A loss is a mean over its terms: values, or whole profiles. Targets that are NaN are missing: where
+they are masked, they take no part in the mean and have no gradient.
 """
 
 from abc import ABC, abstractmethod
@@ -12,14 +12,20 @@ import torch.nn.functional as functional
 from seqtrust.errors import InputError
 from seqtrust.models.facts import Facts
 
-POINT_LOSSES = ("poisson", "mse", "bce")
+MULTINOMIAL, MULTINOMIAL_JOINT = "multinomial_counts", "multinomial_counts_joint"
+POINT_LOSSES = ("poisson", "mse", "bce", MULTINOMIAL, MULTINOMIAL_JOINT)
 GAUSSIAN_LOSSES = ("gaussian_nll", "beta_nll")
 LOSSES = POINT_LOSSES + GAUSSIAN_LOSSES
-_SCALES = {"poisson": "counts", "bce": "probability"}
+_SCALES = {
+    "poisson": "counts",
+    "bce": "probability",
+    MULTINOMIAL: "counts",
+    MULTINOMIAL_JOINT: "counts",
+}
 
 
 class Loss(torch.nn.Module, ABC):
-    """The mean of a loss's terms, one per target.
+    """The mean of a loss's terms, one per target unless a loss says otherwise.
 
     Args:
         masked: leave out targets that are NaN; without it a NaN makes the loss NaN.
@@ -33,13 +39,17 @@ class Loss(torch.nn.Module, ABC):
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The loss of every target, in the shape of the targets."""
 
+    def present(self, targets: torch.Tensor) -> torch.Tensor:
+        """Which terms have a target, in the shape of the terms."""
+        return ~torch.isnan(targets)
+
     def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Scalar loss; 0 where no target is there."""
         if not self.masked:
             return self.terms(predictions, targets).mean()
-        present = ~torch.isnan(targets)
         # the missing are replaced before the terms: a NaN times zero has a gradient of NaN
-        terms = self.terms(predictions, torch.where(present, targets, 0.0))
+        terms = self.terms(predictions, torch.where(torch.isnan(targets), 0.0, targets))
+        present = self.present(targets)
         return torch.where(present, terms, 0.0).sum() / present.sum().clamp(min=1)
 
 
@@ -69,6 +79,70 @@ class BceLoss(Loss):
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Of probabilities and targets in [0, 1]."""
         return functional.binary_cross_entropy(predictions, targets, reduction="none")
+
+
+class MultinomialCounts(Loss):
+    """Multinomial likelihood of a profile given its total, and squared error of the log total.
+
+    A profile is the positions of one track, or of the two strands of an experiment together. Its
+    term is -log Multinomial(counts; p = predictions / their sum) + count weight x (log(1 +
+    predicted total) - log(1 + total))^2 (Avsec et al. 2021). It needs nothing but expected
+    counts: the two parts of the network's output are its sum and what is left of it. Positions
+    that are missing leave the profile; a profile without any is no term.
+
+    Args:
+        tracks: of the predictions, the tracks that have targets, in the order of the targets.
+        groups: the targets of each profile.
+        count_weight: of the squared error; about a tenth of the counts that a profile has.
+        masked: leave out targets that are NaN.
+    """
+
+    # log probabilities below -69 are as good as that: a softmax that underflows has no logarithm
+    smallest = 1e-30
+
+    def __init__(
+        self,
+        tracks: tuple[int, ...],
+        groups: tuple[tuple[int, ...], ...],
+        count_weight: float = 1.0,
+        masked: bool = False,
+    ) -> None:
+        super().__init__(masked)
+        self.tracks = list(tracks)
+        self.groups = groups
+        self.count_weight = count_weight
+
+    def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss of every profile, (N, profiles)."""
+        expected = predictions[..., self.tracks]
+        found = [
+            self._term(expected[..., list(group)].flatten(1), targets[..., list(group)].flatten(1))
+            for group in self.groups
+        ]
+        return torch.stack(found, dim=1)
+
+    def present(self, targets: torch.Tensor) -> torch.Tensor:
+        """Which profiles have a target, (N, profiles)."""
+        there = (~torch.isnan(targets)).any(dim=1)
+        return torch.stack([there[:, list(group)].any(dim=1) for group in self.groups], dim=1)
+
+    def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Scalar loss; 0 where no target is there."""
+        if self.masked:
+            expected = torch.where(torch.isnan(targets), 0.0, predictions[..., self.tracks])
+            predictions = predictions.index_copy(
+                2, torch.tensor(self.tracks, device=predictions.device), expected
+            )
+        return super().forward(predictions, targets)
+
+    def _term(self, expected: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """Of (N, positions) each; (N,)."""
+        predicted, total = expected.sum(dim=1), counts.sum(dim=1)
+        floored = expected.clamp(min=self.smallest)
+        log_p = torch.log(floored) - torch.log(floored.sum(dim=1, keepdim=True))
+        constant = torch.lgamma(total.double() + 1) - torch.lgamma(counts.double() + 1).sum(dim=1)
+        profile = -(constant.to(expected.dtype) + (counts * log_p).sum(dim=1))
+        return profile + self.count_weight * (torch.log1p(predicted) - torch.log1p(total)) ** 2
 
 
 class GaussianNll(Loss):
@@ -124,7 +198,9 @@ class BetaNll(GaussianNll):
         return weight * super().terms(predictions, targets)
 
 
-def make_loss(name: str, facts: Facts, *, beta: float, masked: bool) -> Loss:
+def make_loss(
+    name: str, facts: Facts, *, beta: float, masked: bool, count_weight: float = 1.0
+) -> Loss:
     """The loss of a name for a model with these facts.
 
     Args:
@@ -132,6 +208,7 @@ def make_loss(name: str, facts: Facts, *, beta: float, masked: bool) -> Loss:
         facts: of the model; they say which tracks are means and which variances.
         beta: of `beta_nll`.
         masked: leave out targets that are NaN.
+        count_weight: of the multinomial losses.
 
     Raises:
         InputError: an unknown name, or a loss that does not fit what the model predicts.
@@ -144,6 +221,13 @@ def make_loss(name: str, facts: Facts, *, beta: float, masked: bool) -> Loss:
     if name == "bce":
         return BceLoss(masked)
     means = facts.target_tracks()
+    if name in (MULTINOMIAL, MULTINOMIAL_JOINT):
+        partners = facts.swapped_tracks()
+        together = name == MULTINOMIAL_JOINT
+        groups = {tuple(sorted({mean, partners[mean]} if together else {mean})) for mean in means}
+        places = {mean: place for place, mean in enumerate(means)}
+        profiles = tuple(tuple(places[mean] for mean in group) for group in sorted(groups))
+        return MultinomialCounts(means, profiles, count_weight, masked)
     variance_of = {track.variance_of: index for index, track in enumerate(facts.tracks)}
     log_variances = tuple(variance_of[mean] for mean in means)
     if name == "beta_nll":

@@ -10,39 +10,52 @@ COSINE, PLATEAU, CONSTANT = "cosine", "plateau", "constant"
 SCHEDULES = (COSINE, PLATEAU, CONSTANT)
 WARM_UP = 0.05
 PLATEAU_EPOCHS = 3
+PLATEAU_FACTOR = 0.5
 
 
-def rate_factor(schedule: str, step: int, steps: int, scores: Sequence[float]) -> float:
+def rate_factor(
+    schedule: str,
+    step: int,
+    steps: int,
+    scores: Sequence[float],
+    *,
+    warm_up: float = WARM_UP,
+    plateau_epochs: int = PLATEAU_EPOCHS,
+    plateau_factor: float = PLATEAU_FACTOR,
+) -> float:
     """What the learning rate of a step is multiplied with, in (0, 1].
 
-    Every schedule rises linearly over the first 5 % of the steps. Then "cosine" falls to 0 at
-    the last step, "plateau" is halved after every 3 epochs without a better score, and
-    "constant" stays.
+    Every schedule rises linearly over the first steps. Then "cosine" falls to 0 at the last
+    step, "plateau" is multiplied with a factor after every few epochs without a better score,
+    and "constant" stays.
 
     Args:
         schedule: one of `SCHEDULES`.
         step: from 0.
         steps: number of steps of all epochs.
         scores: of the finished epochs, larger is better.
+        warm_up: fraction of the steps in which the rate rises, at least one step; 0: none.
+        plateau_epochs: epochs in a row without a better score that make a plateau.
+        plateau_factor: what a plateau multiplies the rate with.
     """
-    rise = max(1, round(WARM_UP * steps))
+    rise = max(1, round(warm_up * steps)) if warm_up else 0
     if step < rise:
         return (step + 1) / rise
     if schedule == PLATEAU:
-        return 0.5 ** plateaus(scores)
+        return plateau_factor ** plateaus(scores, plateau_epochs)
     if schedule == CONSTANT:
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
-def plateaus(scores: Sequence[float]) -> int:
-    """How often `PLATEAU_EPOCHS` epochs in a row brought no score above all before."""
+def plateaus(scores: Sequence[float], epochs: int = PLATEAU_EPOCHS) -> int:
+    """How often so many epochs in a row brought no score above all before."""
     count = waited = 0
     best = -math.inf
     for score in scores:
         waited = 0 if score > best else waited + 1
         best = max(best, score)
-        if waited == PLATEAU_EPOCHS:
+        if waited == epochs:
             count, waited = count + 1, 0
     return count
 

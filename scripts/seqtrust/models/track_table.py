@@ -46,6 +46,12 @@ def read_tracks(path: str | Path) -> tuple[Track, ...]:
     return tuple(tracks)
 
 
+def named_files(path: str | Path) -> list[Path]:
+    """The files that a table's column `file` names, relative to the table; none without one."""
+    rows = csv.DictReader(Path(path).read_text().splitlines(), delimiter="\t")
+    return [Path(path).parent / row["file"] for row in rows if row.get("file")]
+
+
 def tracks_of_head(tracks: Sequence[Track], count: int, architecture: str) -> tuple[Track, ...]:
     """The tracks of a network with `count` outputs; numbered ones where none are named.
 

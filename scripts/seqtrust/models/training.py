@@ -1,26 +1,33 @@
 """Training one replicate from stored windows, repeatably."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+import torch.distributed
 
 from seqtrust.bases import Codes
+from seqtrust.models.distributed import Group
 from seqtrust.models.model import Model, exact_float32, resolve_device, torch_threads
 from seqtrust.models.training_checkpoint import Checkpoint, run_digest, tensors_digest
 from seqtrust.models.training_data import (
+    NO_CONTROL,
     TRAIN,
     VALIDATION,
+    Control,
     Floats,
     Windows,
     data_digest,
     refuse_bad_data,
+    refuse_unfit_source,
 )
-from seqtrust.models.training_loop import History, Trainer
+from seqtrust.models.training_history import History
+from seqtrust.models.training_loop import Trainer
 from seqtrust.models.training_settings import Seeds, TrainingSettings
+from seqtrust.models.window_source import WindowSource
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,14 @@ class TrainingRecord:
         validation_loss: mean loss per epoch, shape (epochs,), of "beta_nll" the likelihood; None
             where it is not finite.
         validation_r: mean Pearson r over target tracks per epoch, shape (epochs,).
+        validation_auroc: mean AUROC over target tracks per epoch where it chose the epoch, else
+            empty.
         best_validation_r_per_track: Pearson r of every target track in the best epoch; None
             where the track or its prediction does not vary.
         windows: number of windows per split.
         data_sha256: digest of codes, targets and splits.
         settings: the arguments that shape training.
+        control: names of the tracks that the network read.
         torch_version: version of torch.
         origin: "training".
     """
@@ -52,10 +62,12 @@ class TrainingRecord:
     train_loss: list[float]
     validation_loss: list[float | None]
     validation_r: list[float]
+    validation_auroc: list[float]
     best_validation_r_per_track: dict[str, float | None]
     windows: dict[str, int]
     data_sha256: str
     settings: dict[str, Any]
+    control: list[str]
     torch_version: str
     origin: str = "training"
 
@@ -71,105 +83,134 @@ def train(
     splits: Sequence[str],
     *,
     seed: int | Seeds,
-    epochs: int = 20,
-    batch_size: int = 16,
-    learning_rate: float = 1e-2,
-    loss: str = "poisson",
-    beta: float = 0.5,
-    reverse_complement: bool = True,
-    max_shift: int = 0,
-    weight_decay: float = 1e-2,
-    gradient_clip: float = 1.0,
-    schedule: str = "cosine",
-    validation_metric: str = "pearson",
-    patience: int | None = None,
-    precision: str = "float32",
-    missing_targets: str = "error",
-    fixed_seeds: Mapping[str, int] | None = None,
-    threads: int = 1,
-    device: str = "cpu",
-    keep_weights: bool = False,
+    control: Control = NO_CONTROL,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[str], None] | None = None,
+    **settings: Any,
 ) -> TrainingRecord:
     """Train a model in place: afterwards it has the weights of its best validation epoch.
 
-    AdamW with a learning rate that rises linearly and then follows the schedule. Equal
-    arguments, the thread count included, give equal weights, also where the run was killed
+    Equal arguments, the thread count included, give equal weights, also where the run was killed
     and has gone on from its checkpoint; another thread count may not.
 
     Args:
         model: its weights are drawn anew from the seed unless `keep_weights`; its record is set.
         codes: base codes uint8, shape (N, L), in the orientation of the targets.
-        targets: float32, shape (N, bins, target tracks); tracks of variances have none.
+        targets: float32, shape (N, bins, target tracks); tracks of variances have none, control
+            tracks stand behind them.
         splits: N names; only "train" and "validation" windows are used.
-        seed: one seed for all that is random, or the four separately.
-        epochs: most passes over the training windows.
-        batch_size: windows per step.
-        learning_rate: at the top of the schedule.
-        loss: "poisson" (for models that predict counts), "bce" (probabilities), "mse", or
-            "gaussian_nll" and "beta_nll" (models that predict variances).
-        beta: of "beta_nll", between 0 and 1.
-        reverse_complement: show each window on a randomly drawn strand.
-        max_shift: move each batch by up to so many bp to either side; targets stay.
-        weight_decay: of AdamW.
-        gradient_clip: largest norm of the gradient.
-        schedule: "cosine", "plateau" or "constant"; see `seqtrust.models.schedules`.
-        validation_metric: the best epoch has the highest "pearson" r, averaged over target
-            tracks, or the lowest "loss" (of "beta_nll" the likelihood), on validation windows.
-        patience: stop after so many epochs without a better one; None never stops early.
-        precision: "float32", or "bfloat16" for the forward pass of training alone.
-        missing_targets: "mask" leaves targets that are NaN out of loss and metrics.
-        fixed_seeds: seeds by name that take the place of those derived from `seed`.
-        threads: threads of torch during training.
-        device: "cpu", "cuda" or "auto".
-        keep_weights: start from the model's weights (fine-tuning).
+        seed: one seed for all that is random, or all of them separately.
+        control: tracks that the network reads.
         checkpoint: where the state of the unfinished run is kept; it stays when all is done.
         progress: gets one line per epoch; by default the log of this module.
+        settings: fields of `TrainingSettings`.
 
     Raises:
         InputError: arrays that do not fit the model or each other, an empty split, values
             that the loss does not allow, refused settings, or a loss that is no longer finite.
     """
-    place = resolve_device(device)
-    settings = TrainingSettings(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        loss=loss,
-        beta=beta,
-        reverse_complement=reverse_complement,
-        max_shift=max_shift,
-        weight_decay=weight_decay,
-        gradient_clip=gradient_clip,
-        schedule=schedule,
-        validation_metric=validation_metric,
-        patience=patience,
-        precision=precision,
-        missing_targets=missing_targets,
-        threads=threads,
-        device=place.type,
-        keep_weights=keep_weights,
-        fixed_seeds=dict(fixed_seeds or {}),
+    chosen = _resolved(TrainingSettings(**settings))
+    refuse_bad_data(model.facts, codes, targets, splits, chosen, control)
+    place = _place(chosen)
+    training, validation = (
+        Windows.of_split(split, codes, targets, splits, place) for split in (TRAIN, VALIDATION)
     )
-    refuse_bad_data(model.facts, codes, targets, splits, settings)
+    return _train(
+        model,
+        training,
+        validation,
+        chosen,
+        seed=seed,
+        control=control,
+        windows={name: list(splits).count(name) for name in sorted(set(splits))},
+        data=data_digest(codes, targets, splits),
+        checked=True,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def train_from(
+    model: Model,
+    training: WindowSource,
+    validation: WindowSource,
+    *,
+    seed: int | Seeds,
+    control: Control = NO_CONTROL,
+    checkpoint: Checkpoint | None = None,
+    progress: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> TrainingRecord:
+    """Train a model in place from sources, which may be streamed; else as `train`.
+
+    Targets are looked at batch by batch, so that a bad value ends the run where it is met.
+
+    Args:
+        model: as in `train`.
+        training: windows to learn from.
+        validation: windows to choose the epoch by.
+        seed: as in `train`.
+        control: as in `train`.
+        checkpoint: as in `train`.
+        progress: as in `train`.
+        settings: fields of `TrainingSettings`.
+
+    Raises:
+        InputError: as in `train`.
+    """
+    chosen = _resolved(TrainingSettings(**settings))
+    sources = {TRAIN: training, VALIDATION: validation}
+    for split, source in sources.items():
+        refuse_unfit_source(model.facts, source, split, chosen, control)
+    return _train(
+        model,
+        training,
+        validation,
+        chosen,
+        seed=seed,
+        control=control,
+        windows={split: len(source) for split, source in sources.items()},
+        data=run_digest({split: source.digest() for split, source in sources.items()}),
+        checked=False,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def _train(
+    model: Model,
+    training: WindowSource,
+    validation: WindowSource,
+    settings: TrainingSettings,
+    *,
+    seed: int | Seeds,
+    control: Control,
+    windows: dict[str, int],
+    data: str,
+    checked: bool,
+    checkpoint: Checkpoint | None,
+    progress: Callable[[str], None] | None,
+) -> TrainingRecord:
     drawn = seed if isinstance(seed, Seeds) else Seeds.derive(seed)
     seeds = drawn.with_fixed(settings.fixed_seeds)
-    data = data_digest(codes, targets, splits)
-    run = _run_digest(model, settings, seeds, data, checkpoint) if checkpoint else ""
-    with torch_threads(threads), exact_float32(), _dropout_seed(seeds.dropout, place):
-        if not keep_weights:
+    place = _place(settings)
+    run = _run_digest(model, settings, seeds, control, data, checkpoint) if checkpoint else ""
+    with torch_threads(settings.threads), exact_float32(), _dropout_seed(seeds.dropout, place):
+        if not settings.keep_weights:
             initialise(model.module.to("cpu"), seeds.initialisation)
         model.to(place)
         history = Trainer(
             model,
-            Windows.of_split(TRAIN, codes, targets, splits, place),
-            Windows.of_split(VALIDATION, codes, targets, splits, place),
+            training,
+            validation,
             seeds,
             settings,
             progress or logging.getLogger(__name__).info,
             checkpoint,
             run,
+            control,
+            Group.current(settings.processes, place),
+            checked,
         ).run()
         model.to("cpu").module.eval()
     record = TrainingRecord(
@@ -180,18 +221,31 @@ def train(
         train_loss=history.train_loss,
         validation_loss=history.validation_loss,
         validation_r=history.validation_r,
+        validation_auroc=history.validation_auroc,
         best_validation_r_per_track=_named(model, history),
-        windows={name: list(splits).count(name) for name in sorted(set(splits))},
+        windows=windows,
         data_sha256=data,
         settings=asdict(settings),
+        control=list(control.names),
         torch_version=str(torch.__version__),
     )
     model.record = record.to_dict()
     return record
 
 
+def _resolved(settings: TrainingSettings) -> TrainingSettings:
+    return replace(settings, device=resolve_device(settings.device).type)
+
+
+def _place(settings: TrainingSettings) -> torch.device:
+    """Where a process trains: its own GPU, where there are several."""
+    if settings.device == "cuda" and settings.processes > 1:
+        return torch.device("cuda", torch.distributed.get_rank())
+    return torch.device(settings.device)
+
+
 def initialise(module: torch.nn.Module, seed: int) -> None:
-    """Draw all weights of a network anew; the global random state stays as it was.
+    """Draw all weights of a network anew but frozen ones; the global random state stays.
 
     Raises:
         ValueError: a layer has weights but does not say how to draw them.
@@ -200,9 +254,12 @@ def initialise(module: torch.nn.Module, seed: int) -> None:
         torch.manual_seed(seed)
         for name, layer in module.named_modules():
             draw = getattr(layer, "reset_parameters", None)
+            own = list(layer.parameters(recurse=False))
+            if own and not any(weight.requires_grad for weight in own):
+                continue
             if draw is not None:
                 draw()
-            elif list(layer.parameters(recurse=False)):
+            elif own:
                 raise ValueError(f"layer {name!r} has weights but no reset_parameters()")
 
 
@@ -213,7 +270,12 @@ def _named(model: Model, history: History) -> dict[str, float | None]:
 
 
 def _run_digest(
-    model: Model, settings: TrainingSettings, seeds: Seeds, data: str, checkpoint: Checkpoint
+    model: Model,
+    settings: TrainingSettings,
+    seeds: Seeds,
+    control: Control,
+    data: str,
+    checkpoint: Checkpoint,
 ) -> str:
     """What a state must have been made with to be gone on from."""
     return run_digest(
@@ -224,8 +286,16 @@ def _run_digest(
             "first_weights": (
                 tensors_digest(model.module.state_dict()) if settings.keep_weights else None
             ),
+            "frozen_weights": tensors_digest(
+                {
+                    name: weight.detach()
+                    for name, weight in model.module.named_parameters()
+                    if not weight.requires_grad
+                }
+            ),
             "settings": asdict(settings),
             "seeds": asdict(seeds),
+            "control": asdict(control),
             "data": data,
             "torch_version": str(torch.__version__),
             "code": checkpoint.code,

@@ -8,17 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtrust.bases import Codes
+from seqtrust.errors import InputError, nearest_clause
 from seqtrust.genome import SplitRegions
 from seqtrust.models.architectures import build_model
+from seqtrust.models.chrombpnet import as_measured, take_bias
 from seqtrust.models.facts import Track
 from seqtrust.models.model import Model
 from seqtrust.models.split_overlap import split_overlap
 from seqtrust.models.training import train
 from seqtrust.models.training_checkpoint import Checkpoint
-from seqtrust.models.training_data import TRAIN
+from seqtrust.models.training_data import TRAIN, Control
 from seqtrust.models.training_settings import Seeds
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 
 UNUSED = "unused"
 _OWN_ARGUMENTS = (
@@ -31,12 +33,16 @@ _OWN_ARGUMENTS = (
     "training_fraction",
     "bootstrap",
     "checkpoint_minutes",
+    "bias",
+    "control",
+    "strands",
+    "hours",
 )
 
 
 def train_replicate(
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     regions: SplitRegions,
     *,
     seed: int,
@@ -46,12 +52,13 @@ def train_replicate(
     settings: Mapping[str, Any],
     progress: Callable[[str], None],
     checkpoint: Checkpoint | None = None,
+    bias: Model | None = None,
 ) -> Model:
     """Train one replicate; its record holds the regions of each data split.
 
     Args:
         sequences: windows without edits, on the grid of the targets' bins.
-        targets: measured tracks; all are predicted.
+        targets: measured tracks; all but those of the control are predicted.
         regions: train, validation and test.
         seed: the only thing in which replicates differ.
         threads: threads of torch.
@@ -60,9 +67,12 @@ def train_replicate(
         settings: the `train` entry of the config.
         progress: gets the overlap of the splits, and a line per epoch.
         checkpoint: where the state of the unfinished run is kept.
+        bias: trained bias network of architecture "chrombpnet".
     """
-    tracks = [Track(name) for name in targets.tracks]
-    model = build_model(settings["architecture"], settings["parameters"], tracks, build)
+    columns, tracks, control = tracks_and_control(
+        targets, settings.get("control", ()), settings.get("strands", ())
+    )
+    model = _untrained(settings, tracks, build, bias)
     windows = [sequences.windows[sequence.window] for sequence in sequences.sequences]
     splits = [regions.split_of(w.contig, w.window.start, w.window.end) for w in windows]
     used = thinned(splits, settings["training_fraction"])
@@ -71,23 +81,104 @@ def train_replicate(
     rows = np.arange(len(used))
     if settings["bootstrap"]:
         rows = bootstrapped(used, Seeds.derive(seed).with_fixed(settings["fixed_seeds"]).data)
-    train(
-        model,
-        codes[rows],
-        np.stack([targets.of_window(windows[row], model.facts.crop) for row in rows]),
-        [used[row] for row in rows],
-        seed=seed,
-        threads=threads,
-        device=device,
-        checkpoint=checkpoint,
-        progress=progress,
-        **{name: value for name, value in settings.items() if name not in _OWN_ARGUMENTS},
-    )
+    with as_measured(model.module):
+        train(
+            model,
+            codes[rows],
+            np.stack(
+                [targets.of_window(windows[row], model.facts.crop)[:, columns] for row in rows]
+            ),
+            [used[row] for row in rows],
+            seed=seed,
+            control=control,
+            threads=threads,
+            device=device,
+            checkpoint=checkpoint,
+            progress=progress,
+            **{name: value for name, value in settings.items() if name not in _OWN_ARGUMENTS},
+        )
     model.record["regions"] = regions.rows()
     model.record["training_fraction"] = settings["training_fraction"]
     model.record["bootstrap"] = settings["bootstrap"]
     model.record["split_overlap"] = overlap
+    if bias is not None:
+        model.record["bias"] = bias.record
     return model
+
+
+def _untrained(
+    settings: Mapping[str, Any], tracks: Sequence[Track], build: str, bias: Model | None
+) -> Model:
+    """The model, with a trained bias network where it takes one."""
+    architecture, parameters = settings["architecture"], dict(settings["parameters"])
+    if (architecture == "chrombpnet") != (bias is not None):
+        raise InputError(
+            "train: architecture 'chrombpnet' needs a trained bias network, and no other takes "
+            f"one; found architecture {architecture!r} {'with' if bias else 'without'} "
+            "bias: {ensemble: ..., replicate: ...}"
+        )
+    if bias is None:
+        return build_model(architecture, parameters, tracks, build)
+    model = build_model(architecture, parameters | {"bias": bias.parameters}, tracks, build)
+    take_bias(model, bias)
+    return model
+
+
+def tracks_and_control(
+    targets: MeasuredTracks, control: Sequence[str], strands: Sequence[Sequence[str]]
+) -> tuple[list[int], list[Track], Control]:
+    """What is predicted and what the network reads, of the measured tracks.
+
+    Args:
+        targets: measured tracks.
+        control: names of those that the network reads.
+        strands: pairs of names that are the two strands of one experiment, beside those that
+            the targets tell themselves.
+
+    Returns:
+        Columns of the targets, those of the control last; tracks of the model; the control.
+
+    Raises:
+        InputError: an unknown or repeated name, no track left, or strands that do not fit.
+    """
+    names = list(targets.tracks)
+    partners = {
+        name: names[partner]
+        for name, partner in zip(names, targets.partners, strict=True)
+        if partner is not None
+    }
+    for name in (*control, *(name for pair in strands for name in pair)):
+        if name not in names:
+            raise InputError(
+                f"train: there is no measured track {name!r}{nearest_clause(name, names)}"
+            )
+    for first, second in strands:
+        if first == second or first in partners or second in partners:
+            raise InputError(
+                f"train: strands: {first!r} and {second!r} are not the two strands of one "
+                "experiment: name two tracks, and every track once"
+            )
+        partners |= {first: second, second: first}
+    read, predicted = list(control), [name for name in names if name not in control]
+    if not predicted or len(set(read)) < len(read):
+        raise InputError(
+            "train: control leaves no track to be predicted, or names one twice: found "
+            f"{', '.join(map(repr, read))}"
+        )
+    for name, partner in partners.items():
+        if (name in read) != (partner in read):
+            raise InputError(
+                f"train: control holds only one strand of {name!r} and {partner!r}: name both"
+            )
+    tracks = [
+        Track(name, reverse_complement_index=predicted.index(partners[name]))
+        if name in partners
+        else Track(name)
+        for name in predicted
+    ]
+    swapped = tuple(read.index(partners.get(name, name)) for name in read)
+    columns = [names.index(name) for name in (*predicted, *read)]
+    return columns, tracks, Control(tuple(read), swapped)
 
 
 def thinned(splits: list[str], fraction: float) -> list[str]:

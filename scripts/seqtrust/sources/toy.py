@@ -30,6 +30,8 @@ from seqtrust.sources.toy_annotations import (
     chromatin_states,
     conservation_bedgraph,
     draw_conservation,
+    log_table,
+    peak_table,
     soft_motifs,
 )
 from seqtrust.sources.toy_expression import (
@@ -71,6 +73,7 @@ from seqtrust.sources.toy_genome import (
     shared_out,
     toy_grammar,
 )
+from seqtrust.sources.toy_profiles import cut_files
 from seqtrust.verdicts import highest_bins, poisson_peaks
 
 FASTA_COLUMNS = 60
@@ -394,6 +397,14 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
         "splits.bed": blocks_bed(toy.blocks),
         **{f"splits_fold{k}.bed": blocks_bed(fold(toy.blocks, k)) for k in range(2, FOLDS + 1)},
         "tracks.tsv": tracks_table(toy),
+        "peaks.tsv": peak_table(toy.counts, toy.grammar.track_names, toy.grammar.bin_width),
+        "log_tracks.tsv": log_table(
+            toy.counts,
+            toy.grammar.track_names,
+            toy.grammar.bin_width,
+            {contig: training_blocks(toy.blocks, contig) for contig in CONTIGS},
+        ),
+        **cut_files(toy.genome, toy.grammar, toy.seed),
         "motifs.meme": write_meme(toy.grammar.motifs),
         "soft_motifs.meme": write_meme(soft_motifs(toy.grammar.motifs)),
         "people.tsv": "".join(people),
@@ -421,6 +432,18 @@ FOLDS = 4
 def blocks_bed(blocks: Blocks) -> str:
     """BED of (contig, start, end, split)."""
     return "".join(_row(*block) for block in blocks)
+
+
+def training_blocks(blocks: Blocks, contig: str) -> list[tuple[int, int]]:
+    """Joined intervals [start, end) of a contig that are for training."""
+    joined: list[tuple[int, int]] = []
+    for name, start, end, split in blocks:
+        if name != contig or split != "train":
+            continue
+        if joined and joined[-1][1] == start:
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return joined
 
 
 def fold(blocks: Blocks, number: int) -> list[tuple[str, int, int, str]]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from seqtrust.errors import InputError
 from seqtrust.files import read_input_table
+from seqtrust.signal_files import mean_signal
 from seqtrust.uncertainty import eqtl_classes, eqtl_votes, states
 from seqtrust.uncertainty.bounds import bound_table
 from seqtrust.uncertainty.causal import causal_tables
@@ -16,7 +17,6 @@ from seqtrust.uncertainty.eqtl_attributes import attribute_tables
 from seqtrust.uncertainty.eqtl_classes import BY_ROW, BY_TISSUE, CLASSES, MEAN_OF_TISSUES
 from seqtrust.uncertainty.eqtl_pairs import pair_table
 from seqtrust.uncertainty.eqtls import EVERY, compared_filters, linked_loci
-from seqtrust.uncertainty.signal_files import mean_signal
 from seqtrust.uncertainty.states import States
 
 PUBLISHED = "published"

@@ -2,9 +2,12 @@
 
 Ensembles that differ in one thing only (first weights, order of the windows, dropout, the
 sample of training windows, the data split, the architecture) are held beside one that differs
-in everything. Sources interact, so their variances need not add up.
+in everything. Sources interact, so their variances need not add up. Beside what replicates
+disagree by (epistemic) may stand what one replicate predicts for the noise of a measurement
+(aleatoric), from a Gaussian head.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,13 +19,16 @@ import pyarrow.compute as pc
 
 from seqtrust.effects import aligned_values
 from seqtrust.errors import InputError
-from seqtrust.predictions import Predictions
+from seqtrust.models.facts import Facts
+from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.statistics import locus_bootstrap
 
 Floats = npt.NDArray[np.float64]
 
 BETWEEN_REPLICATES = "between replicates"
 BETWEEN_ENSEMBLES = "between ensembles"
+WITHIN_REPLICATE = "predicted by one replicate"
+NOISE = "noise of a measurement"
 
 COLUMNS = (
     "source", "part", "ensembles", "replicates", "units", "loci",
@@ -107,7 +113,9 @@ def effect_units(effects: pa.Table, contrasts: pa.Table, output: str, track: str
 def prediction_units(
     replicates: Mapping[str, Predictions], ids: Sequence[str], output: str, track: str | None
 ) -> Units:
-    """log2(1 + prediction) of every sequence, track and bin of one ensemble; no calls.
+    """Prediction of every sequence, track and bin of one ensemble; no calls.
+
+    Rates and probabilities p are compared as log2(1 + p), log expression as it is.
 
     Args:
         replicates: predictions per replicate.
@@ -116,22 +124,21 @@ def prediction_units(
         track: one of its tracks, or None for all.
 
     Raises:
-        InputError: there is no such track, or a prediction is not above -1.
+        InputError: there is no such track, or a rate is not above -1.
     """
-    spec = next(iter(replicates.values())).output(output)
-    names = list(spec.track_names)
-    if track is not None and track not in names:
-        raise InputError(f"output {output!r} has no track {track!r}; it has: {', '.join(names)}")
-    chosen = [place for place, name in enumerate(names) if track in (None, name)]
+    spec, facts = _described(replicates, output)
+    chosen = _chosen_tracks(spec, track)
     rows = []
     for predictions in replicates.values():
         values = aligned_values(predictions, spec, ids)[:, chosen].astype(np.float64)
-        if (values <= -1).any():
-            raise InputError(
-                f"output {output!r} has predictions of -1 or below, which have no log2(1 + p): "
-                "compare effects instead"
-            )
-        rows.append(np.log2(1 + values).reshape(-1))
+        if facts.output_scale != "log_expression":
+            if (values <= -1).any():
+                raise InputError(
+                    f"output {output!r} has predictions of -1 or below, which have no log2(1 + p): "
+                    "compare effects instead"
+                )
+            values = np.log2(1 + values)
+        rows.append(values.reshape(-1))
     shape = len(ids), len(chosen), spec.shape[1]
     sequence, place, number = np.indices(shape).reshape(3, -1)
     keys = list(zip(sequence.tolist(), place.tolist(), number.tolist(), strict=True))
@@ -141,8 +148,68 @@ def prediction_units(
     return Units(keys, loci, np.zeros(len(keys), dtype=np.int8), [stacked], [nothing])
 
 
-def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[str]], seed: int,
-               signs: bool) -> pd.DataFrame:  # fmt: skip
+def predicted_noise(
+    replicates: Mapping[str, Predictions],
+    ids: Sequence[str],
+    output: str,
+    noise: str,
+    track: str | None,
+) -> Floats:
+    """Variance of a measurement that replicates predict, averaged over them, per unit.
+
+    Args:
+        replicates: predictions per replicate, of a model with a Gaussian head.
+        ids: sequences, in their order.
+        output: output of the means.
+        noise: output of their natural-log variances, with the same tracks and bins.
+        track: one of the means' tracks, or None for all.
+
+    Returns:
+        Shape (N,), in the order of `prediction_units`.
+
+    Raises:
+        InputError: the outputs do not belong together, or sum over bins.
+    """
+    spec, facts = _described(replicates, output)
+    logs = next(iter(replicates.values())).output(noise)
+    if [facts.tracks[index].variance_of for index in logs.tracks] != list(spec.tracks):
+        raise InputError(
+            f"output {noise!r} does not hold the log variance of every track of output {output!r} "
+            f"in its order: it has {', '.join(logs.track_names)}"
+        )
+    if logs.bins != spec.bins or {logs.reduction, spec.reduction} != {"none"}:
+        raise InputError(
+            f"outputs {output!r} and {noise!r} need the same bins and reduction: none, because "
+            "a log variance is that of one bin"
+        )
+    chosen = _chosen_tracks(spec, track)
+    variances = [
+        np.exp(aligned_values(predictions, logs, ids)[:, chosen].astype(np.float64)).reshape(-1)
+        for predictions in replicates.values()
+    ]
+    return np.mean(variances, axis=0)
+
+
+def _described(replicates: Mapping[str, Predictions], output: str) -> tuple[OutputSpec, Facts]:
+    first = next(iter(replicates.values()))
+    return first.output(output), Facts.from_dict(json.loads(first.metadata["facts"]))
+
+
+def _chosen_tracks(spec: OutputSpec, track: str | None) -> list[int]:
+    """Places of the wanted tracks within an output."""
+    names = list(spec.track_names)
+    if track is not None and track not in names:
+        raise InputError(f"output {spec.name!r} has no track {track!r}; it has: {', '.join(names)}")
+    return [place for place, name in enumerate(names) if track in (None, name)]
+
+
+def randomness(
+    sources: Mapping[str, Units],
+    ensembles: Mapping[str, Sequence[str]],
+    seed: int,
+    signs: bool,
+    noise: Mapping[str, Floats] | None = None,
+) -> pd.DataFrame:
     """Standard deviation between replicates per source of randomness.
 
     A source with one ensemble is the variance between its replicates (ddof 1), averaged over
@@ -156,6 +223,8 @@ def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[st
         ensembles: names of the ensembles per source.
         seed: of the bootstrap.
         signs: values are effects, whose signs are calls.
+        noise: per ensemble the variance of a measurement that its replicates predict, see
+            `predicted_noise`; a row each after the sources.
 
     Returns:
         One row per source with `COLUMNS`.
@@ -166,8 +235,10 @@ def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[st
     every = list(sources.values())
     Units.joined(every)
     loci = every[0].loci
-    parts = [_variance(name, units) for name, units in sources.items()]
+    noise = noise or {}
+    parts = [*(_variance(name, units) for name, units in sources.items()), *noise.values()]
     calls = [_called(units, signs) for units in every]
+    calls += [(np.zeros(len(loci)),) * 4] * len(noise)
     ones = np.ones(len(loci))
     sums = np.stack([ones, *parts, *(column for three in calls for column in three)], axis=1)
     count = len(parts)
@@ -184,15 +255,23 @@ def randomness(sources: Mapping[str, Units], ensembles: Mapping[str, Sequence[st
     found = statistic(sums.sum(axis=0)).reshape(4, count)
     low, high = (ends.reshape(4, count) for ends in locus_bootstrap(sums, loci, statistic, seed))
     means = np.mean([values.mean(axis=0) for values in every[0].values], axis=0)
+    about = [
+        (
+            name,
+            BETWEEN_ENSEMBLES if len(units.values) > 1 else BETWEEN_REPLICATES,
+            " ".join(ensembles[name]),
+            sum(len(values) for values in units.values),
+        )
+        for name, units in sources.items()
+    ]
+    about += [(f"{NOISE}, {name}", WITHIN_REPLICATE, name, 1) for name in noise]
     rows = []
-    for place, (name, units) in enumerate(sources.items()):
+    for place, named in enumerate(about):
         four = [(found[i, place], low[i, place], high[i, place]) for i in range(4)]
-        several = len(units.values) > 1
+        relative = four[0][0] / means.std()
         rows.append(
-            (name, BETWEEN_ENSEMBLES if several else BETWEEN_REPLICATES,
-             " ".join(ensembles[name]), sum(len(values) for values in units.values), len(loci),
-             len(set(loci)), *four[0], *four[1], four[0][0] / means.std(), *four[2], *four[3])
-        )  # fmt: skip
+            (*named, len(loci), len(set(loci)), *four[0], *four[1], relative, *four[2], *four[3])
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -18,7 +18,7 @@ from seqtrust.errors import InputError
 from seqtrust.genome import SPLITS, UNKNOWN_SPLIT
 from seqtrust.models.facts import Facts
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 from seqtrust.uncertainty.bins import Bins
 from seqtrust.uncertainty.peaks import CALLERS, Flags, called_peaks, fast_poisson_peaks
 from seqtrust.uncertainty.track_store import (
@@ -115,7 +115,7 @@ class ReferenceRun:
     def judge(
         self,
         sequences: SequenceSet,
-        targets: Targets,
+        targets: MeasuredTracks,
         facts: Facts,
         receive: Iterable[Callable[[Judged], None]],
         bytes_at_once: int = BYTES_AT_ONCE,
@@ -163,7 +163,7 @@ class ReferenceRun:
         self,
         values: Singles,
         sequences: SequenceSet,
-        targets: Targets,
+        targets: MeasuredTracks,
         facts: Facts,
         columns: Sequence[int],
         bytes_at_once: int,
@@ -244,7 +244,7 @@ class ReferenceRun:
         return pd.DataFrame(rows, columns=list(PAIRS))
 
 
-def _measured_columns(targets: Targets, tracks: Sequence[str]) -> list[int]:
+def _measured_columns(targets: MeasuredTracks, tracks: Sequence[str]) -> list[int]:
     column = {name: index for index, name in enumerate(targets.tracks)}
     missing = [track for track in tracks if track not in column]
     if missing:

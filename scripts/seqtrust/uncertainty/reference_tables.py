@@ -11,8 +11,9 @@ from seqtrust.genes import Point
 from seqtrust.genome import SplitRegions
 from seqtrust.models.facts import Facts
 from seqtrust.sequence_set import SequenceSet
+from seqtrust.signal_files import mean_signal
 from seqtrust.tables import dump, streamed_table
-from seqtrust.targets import Targets
+from seqtrust.targets import MeasuredTracks
 from seqtrust.uncertainty.assays import chosen_tracks, panels_of
 from seqtrust.uncertainty.bins import (
     Bins,
@@ -29,7 +30,6 @@ from seqtrust.uncertainty.reference_classes import (
     ClassFractions,
 )
 from seqtrust.uncertainty.reference_details import Agreement, Attributes, TssBins
-from seqtrust.uncertainty.signal_files import mean_signal
 from seqtrust.uncertainty.track_store import Floats, PredictionFiles
 from seqtrust.verdicts import splits_of
 
@@ -40,7 +40,7 @@ def reference_tables(
     files: PredictionFiles,
     facts: Facts,
     sequences: SequenceSet,
-    targets: Targets,
+    targets: MeasuredTracks,
     regions: SplitRegions,
     settings: Mapping[str, Any],
     classes: str | Path,

@@ -1,0 +1,182 @@
+"""What the families with one value per sequence share: a pooled body, then a head.
+
+A family's body turns a one-hot sequence into one vector, its hidden layers read that vector, and
+the head gives a mean and a log variance per track, or one value.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from seqtrust.errors import InputError
+from seqtrust.models.activations import ACTIVATIONS, OUTPUTS, NotBfloat16, refuse_unknown
+from seqtrust.models.facts import Facts, Track
+from seqtrust.models.gaussian import MeanAndLogVariance, with_log_variances
+from seqtrust.models.model import Model
+from seqtrust.models.parameters import plain_parameters
+
+POINT, GAUSSIAN = "point", "gaussian"
+
+
+@dataclass(frozen=True)
+class PooledParameters:
+    """Parameters that the families with one value per sequence share.
+
+    Attributes:
+        input_length: bp of every sequence, all of it one bin.
+        channels: of the motif layer.
+        kernel: width of the motif layer in bp, odd.
+        pool: width of the maximum after the motif layer, in bp.
+        activation: after the motif layer: "relu", "gelu" or "exponential", among others.
+        dropout: probability, wherever the family drops units.
+        head: "gaussian" for a mean and a log variance per track, or "point".
+        output: of a point: "softplus" (counts), "sigmoid" (probability) or "identity" (log
+            expression); a Gaussian mean has no bounds, so its output must be "identity".
+    """
+
+    architecture: ClassVar[str]
+
+    input_length: int = 200
+    channels: int = 64
+    kernel: int = 15
+    pool: int = 4
+    activation: str = "relu"
+    dropout: float = 0.2
+    head: str = GAUSSIAN
+    output: str = "identity"
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "pool"):
+            refuse_below_one(self.architecture, name, getattr(self, name))
+        refuse_even(self.architecture, "kernel", self.kernel)
+        if self.input_length < self.pool:
+            raise InputError(
+                f"{self.architecture}: input_length is {self.input_length} bp, but must be at "
+                f"least pool, {self.pool} bp"
+            )
+        if not 0 <= self.dropout < 1:
+            raise InputError(
+                f"{self.architecture}: dropout is {self.dropout}, but must be in [0, 1)"
+            )
+        for name, allowed in (
+            ("activation", tuple(ACTIVATIONS)),
+            ("output", tuple(OUTPUTS)),
+            ("head", (GAUSSIAN, POINT)),
+        ):
+            refuse_unknown(self.architecture, name, getattr(self, name), allowed)
+        if self.head == GAUSSIAN and self.output != "identity":
+            raise InputError(
+                f"{self.architecture}: head 'gaussian' needs output 'identity', not "
+                f"{self.output!r}: a Gaussian mean has no bounds; use head: point"
+            )
+
+    @property
+    def positions(self) -> int:
+        """Positions after the motif layer's pooling."""
+        return self.input_length // self.pool
+
+
+def refuse_below_one(architecture: str, name: str, value: int) -> None:
+    """Nothing, or an error that names the parameter.
+
+    Raises:
+        InputError: `value` is less than 1.
+    """
+    if value < 1:
+        raise InputError(f"{architecture}: {name} is {value}, but must be at least 1")
+
+
+def refuse_even(architecture: str, name: str, width: int) -> None:
+    """Nothing, or an error that names the width.
+
+    Raises:
+        InputError: `width` is even or not positive.
+    """
+    if width < 1 or width % 2 == 0:
+        raise InputError(f"{architecture}: {name} is {width}, but must be odd and positive")
+
+
+def motif_layer(parameters: PooledParameters) -> torch.nn.Sequential:
+    """One-hot (N, 4, L) to (N, channels, L // pool); what fills no pool at the end is left out."""
+    return torch.nn.Sequential(
+        torch.nn.Conv1d(4, parameters.channels, parameters.kernel, padding="same"),
+        ACTIVATIONS[parameters.activation](),
+        torch.nn.MaxPool1d(parameters.pool),
+    )
+
+
+class PooledNetwork(torch.nn.Module):
+    """One-hot (N, 4, L) to (N, 1, tracks).
+
+    Args:
+        body: (N, 4, L) to (N, features).
+        hidden: (N, features) to (N, hidden features).
+        width: hidden features.
+        parameters: which head there is.
+        tracks: predicted tracks, log variances included.
+    """
+
+    def __init__(
+        self,
+        body: torch.nn.Module,
+        hidden: torch.nn.Module,
+        width: int,
+        parameters: PooledParameters,
+        tracks: int,
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.hidden = hidden
+        self.read_out = torch.nn.Linear(width, tracks)
+        self.whole = NotBfloat16()
+        self.output = (
+            MeanAndLogVariance(tracks // 2)
+            if parameters.head == GAUSSIAN
+            else OUTPUTS[parameters.output][0]()
+        )
+
+    def forward(self, sequences: torch.Tensor) -> torch.Tensor:
+        """One-hot (N, 4, L) to (N, 1, tracks)."""
+        pooled = self.body(sequences)
+        values = self.read_out(self.hidden(pooled)).unsqueeze(-1)
+        return self.output(self.whole(values)).transpose(1, 2)
+
+
+def dense_layer(features: int, units: int, dropout: float) -> torch.nn.Sequential:
+    """(N, features) to (N, units): dense, ReLU, dropout."""
+    return torch.nn.Sequential(
+        torch.nn.Linear(features, units), torch.nn.ReLU(), torch.nn.Dropout(dropout)
+    )
+
+
+def predicted_tracks(parameters: PooledParameters, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+    """The given tracks; with a Gaussian head, also a log variance for each.
+
+    Raises:
+        InputError: variances among the tracks that the head does not predict.
+    """
+    if parameters.head == GAUSSIAN:
+        return with_log_variances(tracks)
+    if any(track.variance_of is not None for track in tracks):
+        raise InputError(
+            f"{parameters.architecture}: there are variances among the tracks: use parameter "
+            "head: gaussian"
+        )
+    return tracks
+
+
+def pooled_model(
+    network: PooledNetwork, parameters: PooledParameters, tracks: tuple[Track, ...], build: str
+) -> Model:
+    """The model of a network; the whole sequence is one bin, which sees all of it."""
+    facts = Facts(
+        input_length=parameters.input_length,
+        bin_width=parameters.input_length,
+        crop=0,
+        tracks=tracks,
+        receptive_field=parameters.input_length,
+        build=build,
+        output_scale=OUTPUTS[parameters.output][1],
+    )
+    return Model(network, facts, parameters.architecture, plain_parameters(parameters))
