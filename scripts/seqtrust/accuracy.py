@@ -45,7 +45,7 @@ def correlation_table(
     ids = sequences.ids()
     values = {name: aligned_values(p, spec, ids) for name, p in replicates.items()}
     values[ENSEMBLE] = np.mean(np.stack(list(values.values())), axis=0, dtype=np.float32)
-    measured = measured_bins(sequences, targets, spec, facts_of(first).crop)
+    measured = measured_bins(sequences, targets, spec, facts_of(first))
     split_of = splits_of(sequences, regions)
     splits = np.array([split_of[key] for key in ids])
     rows = []

@@ -1,5 +1,6 @@
 """Measured tracks: a table of bins of equal width, or a file of measured windows."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from seqtrust.errors import InputError, at_line
 from seqtrust.files import read_input_table
 from seqtrust.genome import Genome, resolve_contig
 from seqtrust.measured import SUFFIX, MeasuredWindows
+from seqtrust.models.facts import Facts
 from seqtrust.sequence_set import StoredWindow
 
 
@@ -91,6 +93,57 @@ class Targets:
             )
         values = self.values[contig][first:last]
         return values if window.strand == "+" else values[::-1]
+
+
+@dataclass(frozen=True)
+class _Stranded:
+    """Measured tracks some of which are the strands of one experiment, unknown to their source."""
+
+    source: MeasuredTracks
+    partners: tuple[int | None, ...]
+    swapped: list[int]
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        return self.source.tracks
+
+    @property
+    def bin_width(self) -> int:
+        return self.source.bin_width
+
+    def of_window(self, window: StoredWindow, crop: int = 0) -> npt.NDArray[np.float32]:
+        values = self.source.of_window(window, crop)
+        return values if window.strand == "+" else values[:, self.swapped]
+
+
+def with_strands(targets: MeasuredTracks, pairs: Iterable[Sequence[str]]) -> MeasuredTracks:
+    """The same tracks, those of a window on the minus strand exchanged within every pair.
+
+    Args:
+        targets: measured tracks.
+        pairs: names of the two strands of one experiment. Those that the source knows already,
+            and those that it has not, change nothing.
+    """
+    names, partners = targets.tracks, list(targets.partners)
+    swapped = list(range(len(names)))
+    for first, second in pairs:
+        if first in names and second in names and partners[names.index(first)] is None:
+            one, other = names.index(first), names.index(second)
+            swapped[one], swapped[other] = other, one
+            partners[one], partners[other] = other, one
+    if swapped == list(range(len(names))):
+        return targets
+    return _Stranded(targets, tuple(partners), swapped)
+
+
+def strand_pairs(facts: Facts) -> list[tuple[str, str]]:
+    """Names of a model's tracks that are the two strands of one experiment, each pair once."""
+    names = facts.labels()
+    return [
+        (names[index], names[partner])
+        for index, partner in enumerate(facts.swapped_tracks())
+        if index < partner
+    ]
 
 
 def open_targets(

@@ -14,11 +14,12 @@ from seqtrust.effects import aligned_values, facts_of
 from seqtrust.errors import InputError
 from seqtrust.genome import SPLITS, UNKNOWN_SPLIT, SplitRegions
 from seqtrust.models.card import Card
+from seqtrust.models.facts import Facts
 from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.reference_levels import Calls, Floats, unanimous_call
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.tables import Column, TableSchema
-from seqtrust.targets import MeasuredTracks
+from seqtrust.targets import MeasuredTracks, strand_pairs, with_strands
 from seqtrust.tissues import on_own_track
 
 CORRECT = "consistently_correct"
@@ -285,7 +286,7 @@ def judge_bins(
     stacked = np.stack([aligned_values(p, spec, ids) for p in replicates.values()], axis=-1).astype(
         np.float64
     )
-    measured = measured_bins(sequences, targets, spec, facts_of(first).crop) if targets else None
+    measured = measured_bins(sequences, targets, spec, facts_of(first)) if targets else None
     columns: dict[str, list[Any]] = {
         name: [] for name in ("unit", "track", "bin", "split", "stratum", "context", "locus")
     }
@@ -317,7 +318,7 @@ def measured_bins(
     sequences: SequenceSet,
     targets: MeasuredTracks,
     output: OutputSpec,
-    crop: int,
+    facts: Facts,
 ) -> npt.NDArray[np.float64]:
     """Measured values where the predictions are, shape (N, tracks, bins).
 
@@ -325,7 +326,7 @@ def measured_bins(
         sequences: windows without edits.
         targets: measured tracks.
         output: tracks, by name, and bins.
-        crop: bases at each end of a window that the model does not predict.
+        facts: of the model: what it does not predict at each end, and which tracks are strands.
 
     Raises:
         InputError: a track is not among the targets.
@@ -336,9 +337,10 @@ def measured_bins(
             f"the targets have no track {missing[0]!r}; they have: {', '.join(targets.tracks)}"
         )
     columns = [targets.tracks.index(track) for track in output.track_names]
+    targets = with_strands(targets, strand_pairs(facts))
     rows = []
     for index in sequences.window_indices():
-        values = targets.of_window(sequences.windows[index], crop)
+        values = targets.of_window(sequences.windows[index], facts.crop)
         rows.append(values[list(output.bins)][:, columns].T)
     return np.stack(rows).astype(np.float64)
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtrust.errors import InputError
+from seqtrust.models.facts import Facts, Track
 from seqtrust.sequence_set import StoredWindow
-from seqtrust.targets import Targets, read_targets
+from seqtrust.targets import Targets, read_targets, strand_pairs, with_strands
 
 WIDTH, BINS = 4, 30
 VALUES = np.random.default_rng(3).random((BINS, 2)).astype(np.float32)
@@ -102,3 +103,18 @@ def test_what_is_no_number_is_refused_where_missing_values_are_allowed(tmp_path,
     (tmp_path / "t.tsv").write_text(GOOD.replace("2\t3", "2\t"))
     found = read_targets(tmp_path / "t.tsv", missing=True).values["1"]
     assert np.isnan(found).tolist() == [[False, False], [False, True]]
+
+
+def test_a_window_on_the_minus_strand_has_the_strands_of_an_experiment_exchanged():
+    """A table does not tell strands, the model's tracks do; the plus strand stays as it is."""
+    tracks = (Track("b", "", 1), Track("a", "", 0), Track("other"))
+    facts = Facts(None, 4, 0, tracks, 4, "toy", "counts")
+    assert strand_pairs(facts) == [("b", "a")]
+    told = with_strands(TARGETS, strand_pairs(facts))
+    assert (told.tracks, told.partners, told.bin_width) == (("a", "b"), (1, 0), WIDTH)
+    forward, backward = (told.of_window(window(8, 12, strand)) for strand in "+-")
+    assert forward.tolist() == TARGETS.of_window(window(8, 12)).tolist()
+    assert backward.tolist() == forward[::-1, ::-1].tolist()
+    # what the source knows already is exchanged once, and unknown names are none of its
+    assert with_strands(told, [("a", "b")]) is told
+    assert with_strands(TARGETS, [("a", "x")]) is TARGETS

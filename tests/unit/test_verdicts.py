@@ -218,7 +218,7 @@ TARGETS = Targets(
 
 
 def test_measured_bins_against_a_loop():
-    found = measured_bins(windows(), TARGETS, PROFILE, CROP)
+    found = measured_bins(windows(), TARGETS, PROFILE, FACTS)
     assert found.shape == (3, 2, 3)
     for row, track, column in np.ndindex(found.shape):
         number = PROFILE.bins[column]
@@ -228,10 +228,19 @@ def test_measured_bins_against_a_loop():
         assert found[row, track, column] == TARGETS.values["chr1"][start // WIDTH, name]
 
 
+def test_strands_of_an_experiment_are_exchanged_where_a_window_is_on_the_minus_strand():
+    tracks = (Track("plus", "", 1), Track("minus", "", 0))
+    stranded = Facts(None, WIDTH, CROP, tracks, 9, "toy1", "counts")
+    found = measured_bins(windows(), TARGETS, PROFILE, stranded)
+    apart = measured_bins(windows(), TARGETS, PROFILE, FACTS)
+    assert np.array_equal(found[:2], apart[:2])
+    assert np.array_equal(found[2], apart[2, ::-1])
+
+
 def test_a_track_without_measurement_is_refused():
     other = Targets(("plus",), WIDTH, TARGETS.values)
     with pytest.raises(InputError, match="no track 'minus'; they have: plus"):
-        measured_bins(windows(), other, PROFILE, CROP)
+        measured_bins(windows(), other, PROFILE, FACTS)
 
 
 def test_bins_are_judged_against_a_loop(tmp_path):
@@ -258,7 +267,7 @@ def test_bins_are_judged_against_a_loop(tmp_path):
 def test_predictions_that_equal_the_measurement_are_right():
     targets = Targets(("plus", "minus"), WIDTH, {"chr1": np.full((18, 2), 0.2, np.float32)})
     targets.values["chr1"][[1, 9], 0] = 9
-    truth = measured_bins(windows(), targets, PROFILE, CROP).astype(np.float32)
+    truth = measured_bins(windows(), targets, PROFILE, FACTS).astype(np.float32)
     columns = judge_bins(
         replicates_with([truth, 2 * truth]), windows(), REGIONS, "profile", targets=targets
     )

@@ -188,7 +188,7 @@ def _mixed(
         tracks=tuple(spec.tracks[place] for place in means),
         track_names=tuple(spec.track_names[place] for place in means),
     )
-    measured = _scaled(measured_bins(sequences, targets, chosen, facts.crop), scale)
+    measured = _scaled(measured_bins(sequences, targets, chosen, facts), scale)
     running = RunningMixture()
     for predictions in replicates.values():
         values = aligned_values(predictions, spec, sequences.ids()).astype(np.float64)

@@ -20,7 +20,7 @@ from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_data import TRAIN, Control
 from seqtrust.models.training_settings import Seeds
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import MeasuredTracks
+from seqtrust.targets import MeasuredTracks, with_strands
 
 UNUSED = "unused"
 _OWN_ARGUMENTS = (
@@ -69,9 +69,9 @@ def train_replicate(
         checkpoint: where the state of the unfinished run is kept.
         bias: trained bias network of architecture "chrombpnet".
     """
-    columns, tracks, control = tracks_and_control(
-        targets, settings.get("control", ()), settings.get("strands", ())
-    )
+    strands = settings.get("strands", ())
+    columns, tracks, control = tracks_and_control(targets, settings.get("control", ()), strands)
+    targets = with_strands(targets, strands)
     model = _untrained(settings, tracks, build, bias)
     windows = [sequences.windows[sequence.window] for sequence in sequences.sequences]
     splits = [regions.split_of(w.contig, w.window.start, w.window.end) for w in windows]

@@ -18,7 +18,7 @@ from seqtrust.errors import InputError
 from seqtrust.genome import SPLITS, UNKNOWN_SPLIT
 from seqtrust.models.facts import Facts
 from seqtrust.sequence_set import SequenceSet
-from seqtrust.targets import MeasuredTracks
+from seqtrust.targets import MeasuredTracks, strand_pairs, with_strands
 from seqtrust.uncertainty.bins import Bins
 from seqtrust.uncertainty.peaks import CALLERS, Flags, called_peaks, fast_poisson_peaks
 from seqtrust.uncertainty.track_store import (
@@ -134,6 +134,7 @@ class ReferenceRun:
             InputError: a track was not measured, a window has no prediction, or a
                 prediction is not above -1.
         """
+        targets = with_strands(targets, strand_pairs(facts))
         columns = _measured_columns(targets, self.files.output.track_names)
         tracks, replicates = len(columns), len(self.replicates)
         shape = (replicates + 1, tracks, len(self.bins))
