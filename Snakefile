@@ -50,6 +50,7 @@ localrules:
     all,
 
 
+include: "rules/common_ensembles.smk"
 include: "rules/common_analyses.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
