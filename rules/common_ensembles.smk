@@ -124,13 +124,14 @@ def training_settings(wildcards):
 
 
 def training_memory(wildcards, input, attempt):
-    """Memory of a training job in MB: for its data, or for the windows that a stream keeps."""
+    """Memory of a training job in MB: every process holds its data, or the windows of its stream."""
     settings = training_settings(wildcards)
-    if "basenji" not in settings:
-        return int(4000 + 10 * input.size_mb) * attempt
-    source = settings["basenji"]
-    kept = settings["processes"] * (source["buffer"] + 8 * settings["batch_size"])
-    return int(6000 + 2 * kept * window_bytes(Path(source["path"])) / 1e6) * attempt
+    one = 4000 + 10 * input.size_mb
+    if "basenji" in settings:
+        source = settings["basenji"]
+        kept = source["buffer"] + 8 * settings["batch_size"]
+        one = 6000 + 2 * kept * window_bytes(Path(source["path"])) / 1e6
+    return int(settings["processes"] * one) * attempt
 
 
 def window_bytes(folder):

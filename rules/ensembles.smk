@@ -117,8 +117,9 @@ rule copy_replicate:
         ensemble=names(ensembles_of_kind("same")),
     localrule: True
     conda:
-        "../envs/cpu.yaml"
+        environment
     params:
+        parameters=lookup("ensembles/{ensemble}/model/same/parameters", within=config),
         code=code_digest("copy_replicate"),
     script:
         "../scripts/copy_replicate.py"

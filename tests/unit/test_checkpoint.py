@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.card import read_card
-from seqtrust.models.checkpoint import load_replicate, save_replicate
+from seqtrust.models.checkpoint import change_replicate, load_replicate, save_replicate
 from seqtrust.models.facts import Track
 from seqtrust.models.imports import import_replicate
 from seqtrust.models.training import initialise
@@ -225,3 +225,27 @@ def test_imports_that_are_no_state_dict_are_refused(tmp_path):
         import_replicate(source, "cnn", {"channels": 5, "pool": [4, 2]}, "toy", TRACKS)
     with pytest.raises(InputError, match="absent cannot be read"):
         import_replicate(tmp_path / "absent", "cnn", {}, "toy", TRACKS)
+
+
+def test_other_parameters_for_the_same_weights(saved, tmp_path):
+    """Softplus left out: the network's own rates before it."""
+    path = tmp_path / "changed.safetensors"
+    change_replicate(saved, path, {"output": "identity"})
+    before, after = load_replicate(saved), load_replicate(path)
+    codes = np.random.default_rng(0).integers(0, 4, (3, 64)).astype(np.uint8)
+    rates = torch.nn.functional.softplus(after.predict(codes))
+    torch.testing.assert_close(rates, before.predict(codes))
+    assert after.facts.output_scale == "log_expression"
+    assert after.record == before.record | {"changed_parameters": {"output": "identity"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"channels": 8}, r"same: parameters .*'channels': 8.*does not fit architecture 'cnn'"),
+        ({"chanels": 8}, r"same: parameters .*has no parameter 'chanels'"),
+    ],
+)
+def test_parameters_that_do_not_fit_the_weights_are_refused(saved, tmp_path, parameters, message):
+    with pytest.raises(InputError, match=message):
+        change_replicate(saved, tmp_path / "changed.safetensors", parameters)

@@ -21,6 +21,7 @@ from seqtrust.models.losses import (
     MseLoss,
     MultinomialCounts,
     PoissonLoss,
+    for_training,
     make_loss,
 )
 
@@ -74,6 +75,36 @@ def test_squared_error_and_cross_entropy_are_those_of_numpy(seed):
 
 def test_cross_entropy_is_finite_for_certain_and_wrong():
     assert float(BceLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 0.0]))) == 100
+
+
+class Sure(torch.nn.Module):
+    """One value, large whatever the sequence, and its probability."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = torch.nn.Parameter(torch.tensor(logit))
+        self.output = torch.nn.Sigmoid()
+
+    def forward(self, sequences):
+        return self.output(self.logit.expand(len(sequences), 1, 1))
+
+
+@pytest.mark.parametrize(("logit", "target"), [(30.0, 0.0), (-40.0, 1.0), (0.3, 1.0), (-2.0, 0.0)])
+def test_what_is_surely_wrong_has_a_gradient_in_training(logit, target):
+    """p - y in the logit, also where the probability is 0 or 1 in float32."""
+    network, targets = Sure(logit), torch.full((3, 1, 1), target)
+    module, loss = for_training(network, BceLoss())
+    loss(module(torch.zeros(3, 4, 5)), targets).backward()
+    assert float(network.logit.grad) == pytest.approx(1 / (1 + np.exp(-logit)) - target, rel=1e-5)
+    value = BceLoss()(network(torch.zeros(3, 4, 5)), targets)
+    if abs(logit) < 10:
+        assert float(loss(module(torch.zeros(3, 4, 5)), targets)) == pytest.approx(float(value))
+
+
+def test_other_losses_and_outputs_are_trained_as_they_are():
+    plain = torch.nn.Linear(2, 1)
+    for network, loss in ((Sure(1.0), MseLoss()), (plain, BceLoss())):
+        assert for_training(network, loss) == (network, loss)
 
 
 @given(SEEDS)

@@ -223,6 +223,7 @@ def test_arrays_that_do_not_belong_together_are_refused():
         ({"regularisation": {"mixin": 1}}, "regularisation has no 'mixin'; did you mean 'mixup'"),
         ({"max_shift": -1}, "max_shift is -1, but must not be negative"),
         ({"max_shift": 256}, "max_shift 256 is not below 256 bp"),
+        ({"max_shift": 32}, "max_shift 32 moves sequences by whole bins of"),
         ({"fixed_seeds": {"ordre": 1}}, "fixed_seeds has no 'ordre'; did you mean 'order'"),
         ({"fixed_seeds": {"order": -1}}, "order is -1, but must be a whole number from 0"),
         ({"fixed_seeds": {"order": True}}, "order is True, but must be a whole number from 0"),

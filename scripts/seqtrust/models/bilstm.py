@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 
 from seqtrust.models.facts import Track
+from seqtrust.models.layers import refuse_bad_sizes
 from seqtrust.models.model import Model
 from seqtrust.models.pooled import (
     PooledNetwork,
@@ -18,7 +19,6 @@ from seqtrust.models.pooled import (
     motif_layer,
     pooled_model,
     predicted_tracks,
-    refuse_below_one,
 )
 from seqtrust.models.whole_sequence import WholeSequence
 
@@ -39,8 +39,7 @@ class BilstmParameters(PooledParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("units", "dense"):
-            refuse_below_one(self.architecture, name, getattr(self, name))
+        refuse_bad_sizes(self.architecture, units=self.units, dense=self.dense)
 
 
 class BidirectionalLSTM(WholeSequence):

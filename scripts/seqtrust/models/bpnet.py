@@ -19,8 +19,10 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.models.activations import NotBfloat16, refuse_unknown
 from seqtrust.models.facts import Facts, Track
+from seqtrust.models.layers import refuse_bad_sizes, refuse_even
 from seqtrust.models.model import Model
 from seqtrust.models.parameters import plain_parameters
+from seqtrust.models.whole_sequence import whole_field
 
 SAME, VALID = "same", "valid"
 STRAND, JOINT = "strand", "joint"
@@ -59,15 +61,10 @@ class BpnetParameters:
     def __post_init__(self) -> None:
         refuse_unknown("bpnet", "padding", self.padding, (SAME, VALID))
         refuse_unknown("bpnet", "softmax", self.softmax, (STRAND, JOINT))
-        for name in ("first_kernel", "profile_kernel"):
-            width = getattr(self, name)
-            if width < 1 or width % 2 == 0:
-                raise InputError(f"bpnet: {name} is {width}, but must be odd and positive")
-        for name, least in (("channels", 1), ("layers", 0), ("control", 0)):
-            if getattr(self, name) < least:
-                raise InputError(
-                    f"bpnet: {name} is {getattr(self, name)}, but must be at least {least}"
-                )
+        refuse_even("bpnet", first_kernel=self.first_kernel, profile_kernel=self.profile_kernel)
+        refuse_bad_sizes("bpnet", channels=self.channels, input_length=self.input_length)
+        refuse_bad_sizes("bpnet", 0, layers=self.layers, control=self.control)
+        refuse_bad_sizes("bpnet", output_length=self.predicted)
         if self.input_length <= 2 * self.lost:
             raise InputError(
                 f"bpnet: input_length is {self.input_length}, but valid convolutions leave out "
@@ -298,7 +295,7 @@ def profile_facts(
         bin_width=1,
         crop=parameters.crop,
         tracks=tracks,
-        receptive_field=2 * (parameters.input_length - parameters.crop) - 1,
+        receptive_field=whole_field(parameters.input_length, parameters.crop, 1),
         build=genome_build,
         output_scale="counts",
     )

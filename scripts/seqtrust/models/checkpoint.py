@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -69,6 +70,31 @@ def load_replicate(path: str | Path) -> Model:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
     return model
+
+
+def change_replicate(source: str | Path, path: str | Path, parameters: Mapping[str, Any]) -> None:
+    """Write a replicate once more, with other parameters for the same weights.
+
+    Args:
+        source: a replicate's file.
+        path: the file to write.
+        parameters: of its architecture, in place of those that it has; they may change what is
+            made of the weights (a bias left out, a scale), not their shapes.
+
+    Raises:
+        InputError: unknown parameters, or weights that do not fit them.
+    """
+    model = load_replicate(source)
+    facts = model.facts
+    try:
+        changed = build_model(
+            model.architecture, model.parameters | dict(parameters), facts.tracks, facts.build
+        )
+        fill(changed.module, model.module.state_dict(), str(source), model.architecture)
+    except InputError as error:
+        raise InputError(f"same: parameters {dict(parameters)}: {error}") from error
+    changed.record = model.record | {"changed_parameters": dict(parameters)}
+    save_replicate(path, changed)
 
 
 def mask_replicate(source: str | Path, path: str | Path, seed: int) -> None:

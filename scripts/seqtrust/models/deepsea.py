@@ -13,6 +13,7 @@ order A, G, C, T. Published predictions are the mean of both strands
 activation gives 1e-6 where ReLU gives 0: give `floor: 1.0e-6` with them.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class DeepseaParameters:
         channels: of the convolutions before the first, second and third dropout.
         dense: units of the hidden dense layer.
         dropout: rates after the first, second and third block of convolutions.
-        floor: what the activation gives for values that are not positive.
+        floor: what the activation gives for values that are not positive, at least 0.
     """
 
     form: int = 2018
@@ -78,12 +79,20 @@ class DeepseaParameters:
             "dropout": tuple(self.dropout),
         }.items():
             object.__setattr__(self, name, value)
-        refuse_bad_sizes("deepsea", channels=self.channels, dense=self.dense)
+        refuse_bad_sizes(
+            "deepsea",
+            input_length=self.input_length,
+            bin_width=self.bin_width,
+            channels=self.channels,
+            dense=self.dense,
+        )
         if len(self.channels) != 3:
             raise InputError(
                 f"deepsea: channels are {list(self.channels)}, but must be three numbers"
             )
         refuse_bad_rates("deepsea", self.dropout, 3)
+        if not 0 <= self.floor < math.inf:
+            raise InputError(f"deepsea: floor is {self.floor}, but must be a number of at least 0")
         labelled_crop("deepsea", self.input_length, self.bin_width)
         refuse_no_positions("deepsea", self.input_length, self.positions)
 

@@ -28,8 +28,12 @@ class Group:
     def current(cls, processes: int, device: torch.device) -> "Group":
         """The group that torch's launcher has started, or this process alone.
 
+        Args:
+            processes: asked for.
+            device: asked for; each of several processes gets a GPU of its own.
+
         Raises:
-            InputError: there are fewer or more processes than asked for.
+            InputError: there are fewer or more processes than asked for, or one GPU for several.
         """
         started = torch.distributed.is_available() and torch.distributed.is_initialized()
         found = torch.distributed.get_world_size() if started else 1
@@ -38,7 +42,15 @@ class Group:
                 f"{processes} processes asked for, but this is one of {found}: only the rule "
                 "train_replicate starts processes of its own; elsewhere use torchrun"
             )
-        return cls(torch.distributed.get_rank() if started else 0, processes, device)
+        rank = torch.distributed.get_rank() if started else 0
+        if processes > 1 and device.type == "cuda":
+            if device.index is not None:
+                raise InputError(
+                    f"{processes} processes take a GPU each, but device is {str(device)!r}: "
+                    "use cuda"
+                )
+            device = torch.device("cuda", rank)
+        return cls(rank, processes, device)
 
     @property
     def part(self) -> Part:

@@ -94,15 +94,17 @@ def fill_from_keras(module: torch.nn.Module, path: str | Path, architecture: str
     """Give a network the weights of a file, array by array in the order of its layers.
 
     Raises:
-        InputError: what `read_layers` refuses; other numbers or shapes of arrays.
+        InputError: what `read_layers` refuses; other numbers or shapes of arrays; a network with
+            weights that are read from no file of Keras.
     """
+    slots = list(_slots(module))
+    _refuse_unread(module, slots, architecture)
     found = [
         (f"{layer.name}: {name}" if layer.name not in name else name, array)
         for layer in read_layers(path)
         for name, array in layer.arrays.items()
     ]
     state = module.state_dict()
-    slots = list(_slots(module))
     faults = _faults(found, slots, state)
     if faults:
         raise InputError(
@@ -154,6 +156,28 @@ def _slots(module: torch.nn.Module) -> Iterator[Slot]:
                 yield Slot(f"{name}.bias")
             yield Slot(f"{name}.running_mean")
             yield Slot(f"{name}.running_var")
+
+
+def _refuse_unread(module: torch.nn.Module, slots: Sequence[Slot], architecture: str) -> None:
+    """Nothing, or an error where a network would keep weights that it was built with."""
+    read = {slot.tensor for slot in slots}
+    for name, layer in module.named_modules():
+        if isinstance(layer, Normalisation):
+            read |= {f"{name}.weight", f"{name}.bias"}
+    state = module.state_dict()
+    own = [name for name, _ in (*module.named_parameters(), *module.named_buffers())]
+    unread = [
+        name
+        for name in own
+        if name in state and name not in read and not name.endswith("num_batches_tracked")
+    ]
+    if unread:
+        raise InputError(
+            f"architecture {architecture!r} cannot be read from Keras files: with its parameters it "
+            f"has weights that no layer of theirs is read into ({', '.join(unread[:3])}"
+            + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
+            + "): give a state dict (safetensors or PyTorch)"
+        )
 
 
 def _faults(

@@ -19,16 +19,48 @@ def refuse_bad_rates(architecture: str, rates: Sequence[float], expected: int) -
         )
 
 
-def refuse_bad_sizes(architecture: str, **sizes: int | Sequence[int]) -> None:
-    """Nothing, or an error that names the parameter with a size below 1.
+def refuse_bad_rate(architecture: str, rate: float) -> None:
+    """Nothing, or an error that says what a dropout rate is.
 
     Raises:
-        InputError: a size, or one of several, is below 1, or there is none.
+        InputError: `rate` is outside [0, 1).
+    """
+    if not 0 <= rate < 1:
+        raise InputError(f"{architecture}: dropout is {rate}, but must be in [0, 1)")
+
+
+def refuse_bad_sizes(
+    architecture: str, least: int = 1, /, **sizes: float | Sequence[float]
+) -> None:
+    """Nothing, or an error that names the parameter with a size that cannot be.
+
+    Raises:
+        InputError: a size, or one of several, is no whole number, or below `least`.
     """
     for name, value in sizes.items():
-        values = [value] if isinstance(value, int) else list(value)
-        if not values or min(values) < 1:
-            raise InputError(f"{architecture}: {name} is {value}, but must be at least 1")
+        several = isinstance(value, Sequence)
+        values = list(value) if isinstance(value, Sequence) else [value]
+        if not all(_whole(one) for one in values):
+            raise InputError(
+                f"{architecture}: {name} is {values if several else repr(value)}, but must be "
+                f"{'whole numbers' if several else 'a whole number'}"
+            )
+        if min(values, default=least) < least:
+            raise InputError(
+                f"{architecture}: {name} is {values if several else value}, but must be at least "
+                f"{least}"
+            )
+
+
+def refuse_even(architecture: str, **widths: float) -> None:
+    """Nothing, or an error that names the parameter with a width that has no middle.
+
+    Raises:
+        InputError: a width is no whole number, even or not positive.
+    """
+    for name, width in widths.items():
+        if not _whole(width) or width < 1 or width % 2 == 0:
+            raise InputError(f"{architecture}: {name} is {width}, but must be odd and positive")
 
 
 def labelled_crop(architecture: str, input_length: int, bin_width: int) -> int:
@@ -57,6 +89,10 @@ def refuse_no_positions(architecture: str, input_length: int, positions: int) ->
             f"{architecture}: input_length is {input_length}, of which the convolutions and "
             "poolings leave nothing: give a longer one"
         )
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def normalised(channels: int, wanted: bool = True) -> list[torch.nn.Module]:

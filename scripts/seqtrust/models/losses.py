@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as functional
 
 from seqtrust.errors import InputError
+from seqtrust.models.activations import before_output
 from seqtrust.models.facts import Facts
 
 MULTINOMIAL, MULTINOMIAL_JOINT = "multinomial_counts", "multinomial_counts_joint"
@@ -79,6 +80,17 @@ class BceLoss(Loss):
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Of probabilities and targets in [0, 1]."""
         return functional.binary_cross_entropy(predictions, targets, reduction="none")
+
+
+class BceOfLogits(Loss):
+    """Cross-entropy of logits, whose gradient does not vanish where a prediction is surely wrong.
+
+    A probability in float32 is 1 from a logit of 17 on, and a sigmoid's slope there 0.
+    """
+
+    def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Of logits and targets in [0, 1]."""
+        return functional.binary_cross_entropy_with_logits(predictions, targets, reduction="none")
 
 
 class MultinomialCounts(Loss):
@@ -233,6 +245,18 @@ def make_loss(
     if name == "beta_nll":
         return BetaNll(means, log_variances, beta, masked)
     return GaussianNll(means, log_variances, masked)
+
+
+def for_training(module: torch.nn.Module, loss: Loss) -> tuple[torch.nn.Module, Loss]:
+    """What is trained by: of cross-entropy the network without its sigmoid, and logits.
+
+    Args:
+        module: a network; where its last layer is a sigmoid named `output`, that is left out.
+        loss: of its predictions.
+    """
+    if isinstance(loss, BceLoss) and isinstance(getattr(module, "output", None), torch.nn.Sigmoid):
+        return before_output(module), BceOfLogits(loss.masked)
+    return module, loss
 
 
 def held_out_loss(name: str) -> str:

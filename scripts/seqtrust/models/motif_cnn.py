@@ -73,7 +73,13 @@ class MotifCnnParameters:
         object.__setattr__(self, "bin_width", self.bin_width or self.input_length)
         name = self.ARCHITECTURE
         refuse_unknown(name, "activation", self.activation, tuple(ACTIVATIONS))
-        refuse_bad_sizes(name, input_length=self.input_length, width=self.width, dense=self.dense)
+        refuse_bad_sizes(
+            name,
+            input_length=self.input_length,
+            bin_width=self.bin_width,
+            width=self.width,
+            dense=self.dense,
+        )
         refuse_bad_rates(name, self.dropout, len(self.LAYERS) + 1)
         labelled_crop(name, self.input_length, self.bin_width)
         refuse_no_positions(name, self.input_length, self.positions)

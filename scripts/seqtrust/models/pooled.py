@@ -13,6 +13,7 @@ from seqtrust.errors import InputError
 from seqtrust.models.activations import ACTIVATIONS, OUTPUTS, NotBfloat16, refuse_unknown
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.gaussian import MeanAndLogVariance, with_log_variances
+from seqtrust.models.layers import refuse_bad_rate, refuse_bad_sizes, refuse_even
 from seqtrust.models.model import Model
 from seqtrust.models.parameters import plain_parameters
 
@@ -47,18 +48,19 @@ class PooledParameters:
     output: str = "identity"
 
     def __post_init__(self) -> None:
-        for name in ("channels", "pool"):
-            refuse_below_one(self.architecture, name, getattr(self, name))
-        refuse_even(self.architecture, "kernel", self.kernel)
+        refuse_bad_sizes(
+            self.architecture,
+            input_length=self.input_length,
+            channels=self.channels,
+            pool=self.pool,
+        )
+        refuse_even(self.architecture, kernel=self.kernel)
         if self.input_length < self.pool:
             raise InputError(
                 f"{self.architecture}: input_length is {self.input_length} bp, but must be at "
                 f"least pool, {self.pool} bp"
             )
-        if not 0 <= self.dropout < 1:
-            raise InputError(
-                f"{self.architecture}: dropout is {self.dropout}, but must be in [0, 1)"
-            )
+        refuse_bad_rate(self.architecture, self.dropout)
         for name, allowed in (
             ("activation", tuple(ACTIVATIONS)),
             ("output", tuple(OUTPUTS)),
@@ -75,26 +77,6 @@ class PooledParameters:
     def positions(self) -> int:
         """Positions after the motif layer's pooling."""
         return self.input_length // self.pool
-
-
-def refuse_below_one(architecture: str, name: str, value: int) -> None:
-    """Nothing, or an error that names the parameter.
-
-    Raises:
-        InputError: `value` is less than 1.
-    """
-    if value < 1:
-        raise InputError(f"{architecture}: {name} is {value}, but must be at least 1")
-
-
-def refuse_even(architecture: str, name: str, width: int) -> None:
-    """Nothing, or an error that names the width.
-
-    Raises:
-        InputError: `width` is even or not positive.
-    """
-    if width < 1 or width % 2 == 0:
-        raise InputError(f"{architecture}: {name} is {width}, but must be odd and positive")
 
 
 def motif_layer(parameters: PooledParameters) -> torch.nn.Sequential:

@@ -12,6 +12,7 @@ import torch
 
 from seqtrust.models.facts import Track
 from seqtrust.models.keras_layers import GlobalAverage, GlobalMax
+from seqtrust.models.layers import refuse_bad_sizes, refuse_even
 from seqtrust.models.model import Model
 from seqtrust.models.pooled import (
     PooledNetwork,
@@ -20,8 +21,6 @@ from seqtrust.models.pooled import (
     motif_layer,
     pooled_model,
     predicted_tracks,
-    refuse_below_one,
-    refuse_even,
 )
 
 
@@ -41,8 +40,8 @@ class PooledCnnParameters(PooledParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_even(self.architecture, "second_kernel", self.second_kernel)
-        refuse_below_one(self.architecture, "dense", self.dense)
+        refuse_even(self.architecture, second_kernel=self.second_kernel)
+        refuse_bad_sizes(self.architecture, dense=self.dense)
 
 
 class PooledConvolutions(torch.nn.Module):

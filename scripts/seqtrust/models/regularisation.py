@@ -20,7 +20,7 @@ from seqtrust.models.activations import ACTIVATIONS
 from seqtrust.models.keras_layers import SigmoidGelu
 from seqtrust.models.model import evaluation
 
-_ACTIVATIONS = (*ACTIVATIONS.values(), SigmoidGelu, torch.nn.LeakyReLU)
+_ACTIVATIONS = (*ACTIVATIONS.values(), SigmoidGelu, torch.nn.LeakyReLU, torch.nn.Threshold)
 _NORMED = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.Linear)
 
 
@@ -280,15 +280,19 @@ def hidden_activations(
 ) -> list[torch.nn.Module]:
     """Activation modules that come before the last layer with weights, in the order of a pass.
 
+    Those of a frozen part of the network (the bias network of a ChromBPNet) are not among them.
+
     Args:
         module: a network.
         example: its inputs.
     """
     called: list[torch.nn.Module] = []
+    frozen = _frozen_layers(module)
     hooks = [
         layer.register_forward_hook(lambda layer, *_: called.append(layer))
         for layer in module.modules()
-        if isinstance(layer, _ACTIVATIONS) or list(layer.parameters(recurse=False))
+        if layer not in frozen
+        and (isinstance(layer, _ACTIVATIONS) or list(layer.parameters(recurse=False)))
     ]
     try:
         with evaluation(module), torch.no_grad():
@@ -299,6 +303,16 @@ def hidden_activations(
     weighted = [place for place, layer in enumerate(called) if list(layer.parameters())]
     before = called[: weighted[-1]] if weighted else []
     return list(dict.fromkeys(layer for layer in before if isinstance(layer, _ACTIVATIONS)))
+
+
+def _frozen_layers(module: torch.nn.Module) -> set[torch.nn.Module]:
+    """All layers below one whose weights are all frozen."""
+    return {
+        layer
+        for child in module.modules()
+        if (weights := list(child.parameters())) and not any(one.requires_grad for one in weights)
+        for layer in child.modules()
+    }
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-import torch.distributed
 
 from seqtrust.bases import Codes
 from seqtrust.models.distributed import Group
@@ -111,15 +110,16 @@ def train(
     """
     chosen = _resolved(TrainingSettings(**settings))
     refuse_bad_data(model.facts, codes, targets, splits, chosen, control)
-    place = _place(chosen)
+    group = Group.current(chosen.processes, torch.device(chosen.device))
     training, validation = (
-        Windows.of_split(split, codes, targets, splits, place) for split in (TRAIN, VALIDATION)
+        Windows.of_split(split, codes, targets, splits, group.device) for split in (TRAIN, VALIDATION)
     )
     return _train(
         model,
         training,
         validation,
         chosen,
+        group,
         seed=seed,
         control=control,
         windows={name: list(splits).count(name) for name in sorted(set(splits))},
@@ -167,6 +167,7 @@ def train_from(
         training,
         validation,
         chosen,
+        Group.current(chosen.processes, torch.device(chosen.device)),
         seed=seed,
         control=control,
         windows={split: len(source) for split, source in sources.items()},
@@ -182,6 +183,7 @@ def _train(
     training: WindowSource,
     validation: WindowSource,
     settings: TrainingSettings,
+    group: Group,
     *,
     seed: int | Seeds,
     control: Control,
@@ -193,12 +195,11 @@ def _train(
 ) -> TrainingRecord:
     drawn = seed if isinstance(seed, Seeds) else Seeds.derive(seed)
     seeds = drawn.with_fixed(settings.fixed_seeds)
-    place = _place(settings)
     run = _run_digest(model, settings, seeds, control, data, checkpoint) if checkpoint else ""
-    with torch_threads(settings.threads), exact_float32(), _dropout_seed(seeds.dropout, place):
+    with torch_threads(settings.threads), exact_float32(), _dropout_seed(seeds.dropout, group.device):
         if not settings.keep_weights:
             initialise(model.module.to("cpu"), seeds.initialisation)
-        model.to(place)
+        model.to(group.device)
         history = Trainer(
             model,
             training,
@@ -209,7 +210,7 @@ def _train(
             checkpoint,
             run,
             control,
-            Group.current(settings.processes, place),
+            group,
             checked,
         ).run()
         model.to("cpu").module.eval()
@@ -234,14 +235,7 @@ def _train(
 
 
 def _resolved(settings: TrainingSettings) -> TrainingSettings:
-    return replace(settings, device=resolve_device(settings.device).type)
-
-
-def _place(settings: TrainingSettings) -> torch.device:
-    """Where a process trains: its own GPU, where there are several."""
-    if settings.device == "cuda" and settings.processes > 1:
-        return torch.device("cuda", torch.distributed.get_rank())
-    return torch.device(settings.device)
+    return replace(settings, device=str(resolve_device(settings.device)))
 
 
 def initialise(module: torch.nn.Module, seed: int) -> None:

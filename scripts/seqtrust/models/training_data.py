@@ -165,8 +165,7 @@ def refuse_bad_data(
                 f"no window has the split {split!r} (found: {', '.join(sorted(set(splits)))}): "
                 "training needs windows for learning and for choosing the epoch"
             )
-    if settings.max_shift >= codes.shape[1]:
-        raise InputError(f"max_shift {settings.max_shift} is not below {codes.shape[1]} bp")
+    _refuse_far_shift(facts, codes.shape[1], settings)
     refuse_unfit_loss(settings.loss, facts)
     refuse_bad_targets(facts, targets, range(len(targets)), settings, control)
     measured = targets[..., : columns - len(control)]
@@ -195,9 +194,19 @@ def refuse_unfit_source(
             f"model predicts {expected} (control tracks included): use another bin width, crop "
             "or list of tracks"
         )
+    _refuse_far_shift(facts, length, settings)
+    refuse_unfit_loss(settings.loss, facts)
+
+
+def _refuse_far_shift(facts: Facts, length: int, settings: TrainingSettings) -> None:
+    """Targets stay where windows are moved, so a shift must be small beside a bin."""
     if settings.max_shift >= length:
         raise InputError(f"max_shift {settings.max_shift} is not below {length} bp")
-    refuse_unfit_loss(settings.loss, facts)
+    if settings.max_shift >= facts.bin_width:
+        raise InputError(
+            f"max_shift {settings.max_shift} moves sequences by whole bins of {facts.bin_width} bp "
+            "while their targets stay: use less than a bin, of single bases 0"
+        )
 
 
 def refuse_bad_targets(

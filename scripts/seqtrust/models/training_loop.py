@@ -116,6 +116,7 @@ class Trainer:
             epsilon=settings.epsilon,
         )
         self.windows = training.epoch_windows(group.processes)
+        self.gradients.norms.refuse_lone_windows(settings, self.windows)
         per_epoch = math.ceil(self.windows / settings.batch_size)
         whole = settings.epochs * per_epoch
         self.steps = whole if settings.steps is None else min(whole, settings.steps)

@@ -105,7 +105,7 @@ class TrainingSettings:
         precision: "float32", or "bfloat16" for the forward pass of training alone.
         missing_targets: "mask" leaves targets that are NaN out of loss and metrics.
         threads: threads of torch, in each process.
-        device: "cpu", "cuda" or "auto".
+        device: "cpu", "cuda", "cuda:1", ... or "auto".
         keep_weights: start from the model's weights (fine-tuning).
         fixed_seeds: seeds by name that take the place of those derived from `seed`.
         count_weight: of the multinomial losses.

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from seqtrust.models.distributed import Group
-from seqtrust.models.losses import Loss
+from seqtrust.models.losses import Loss, for_training
 from seqtrust.models.model import Model, other_strand, shift
 from seqtrust.models.model import reverse_complement as reverse_complement_of
 from seqtrust.models.regularisation import Draws, Regulariser
 from seqtrust.models.training_data import Control, swapped_targets
+from seqtrust.models.training_norms import WindowNorms
 from seqtrust.models.training_settings import BFLOAT16, Seeds, TrainingSettings
 from seqtrust.models.window_source import Batch, share
 
@@ -61,7 +62,7 @@ class GradientStep:
         example: tuple[torch.Tensor, torch.Tensor],
     ) -> None:
         self.model = model
-        self.loss = loss
+        self.module, self.loss = for_training(model.module, loss)
         self.seeds = seeds
         self.settings = settings
         self.control = control
@@ -74,6 +75,7 @@ class GradientStep:
         self.regulariser = Regulariser(
             settings.regulariser(), model.module, seeds.augmentation, group.rank, inputs
         )
+        self.norms = WindowNorms(model.module, inputs)
 
     def __call__(self, batch: Batch, step: int, windows: int) -> tuple[float, float]:
         """Leave the gradients of a step in the network.
@@ -94,7 +96,8 @@ class GradientStep:
         self.model.module.zero_grad()
         value = 0.0
         for piece, weight in zip(pieces, weights, strict=True):
-            loss = self._loss(piece)
+            with self.norms.shown(len(piece.codes)):
+                loss = self._loss(piece)
             fraction = weight / total if total else 0.0
             value += float(loss.detach()) * fraction
             (loss if fraction == 1 else loss * fraction).backward()
@@ -170,9 +173,9 @@ class GradientStep:
                 enabled=self.settings.precision == BFLOAT16,
             ):
                 predictions = (
-                    self.model.module(inputs)
+                    self.module(inputs)
                     if piece.control is None
-                    else self.model.module(inputs, piece.control)
+                    else self.module(inputs, piece.control)
                 )
             return self.loss(predictions.float(), piece.targets)
 

@@ -14,6 +14,7 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.models.facts import Track
 from seqtrust.models.keras_layers import GlobalAverage
+from seqtrust.models.layers import refuse_bad_sizes
 from seqtrust.models.model import Model
 from seqtrust.models.pooled import (
     PooledNetwork,
@@ -21,7 +22,6 @@ from seqtrust.models.pooled import (
     motif_layer,
     pooled_model,
     predicted_tracks,
-    refuse_below_one,
 )
 from seqtrust.models.whole_sequence import WholeSequence
 
@@ -46,8 +46,12 @@ class TransformerParameters(PooledParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("blocks", "heads", "feed_forward"):
-            refuse_below_one(self.architecture, name, getattr(self, name))
+        refuse_bad_sizes(
+            self.architecture,
+            blocks=self.blocks,
+            heads=self.heads,
+            feed_forward=self.feed_forward,
+        )
         if self.channels % (2 * self.heads):
             raise InputError(
                 f"transformer: channels is {self.channels}, but must be a multiple of twice "
