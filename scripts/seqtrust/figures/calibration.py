@@ -239,4 +239,4 @@ def _title(label: str, table: pd.DataFrame) -> str:
     whole = table[table["subset"] == EVERY]
     rows, tracks = int(whole["rows"].max()), whole["track"].nunique()
     groups = int(whole["groups"].max())
-    return f"{label}\n{tracks} tracks, {rows:,} test rows in {groups} groups"
+    return f"{label}\n{tracks} track{'s' * (tracks != 1)}, {rows:,} test rows in {groups} groups"

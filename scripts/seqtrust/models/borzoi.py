@@ -14,6 +14,7 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.models.adapters import package
 from seqtrust.models.facts import Facts, Track
+from seqtrust.models.layers import refuse_bad_sizes
 from seqtrust.models.model import Model
 from seqtrust.models.parameters import plain_parameters
 from seqtrust.models.track_table import read_tracks, tracks_of_head
@@ -36,7 +37,9 @@ class BorzoiParameters:
         depth: blocks of attention.
         heads: of each.
         unsquash: predict coverage itself, with the parameters of every track in the package's
-            table of tracks; strands and shifts are then averaged after it.
+            table of tracks; strands and shifts are then averaged after it. False leaves the
+            published network's squashed values, which do not add up over bins or tracks,
+            although their scale is called counts all the same.
     """
 
     input_length: int = 524_288
@@ -44,22 +47,28 @@ class BorzoiParameters:
     channels: int = 1536
     depth: int = 8
     heads: int = 8
-    unsquash: bool = False
+    unsquash: bool = True
 
     def __post_init__(self) -> None:
+        refuse_bad_sizes(
+            "borzoi",
+            input_length=self.input_length,
+            predicted_bins=self.predicted_bins,
+            channels=self.channels,
+            depth=self.depth,
+            heads=self.heads,
+        )
         if self.input_length < COARSE_WIDTH or self.input_length % COARSE_WIDTH:
             raise InputError(
                 f"borzoi: input_length is {self.input_length} bp, but must be a multiple of "
                 f"{COARSE_WIDTH} bp"
             )
         bins = self.input_length // BIN_WIDTH
-        if not 1 <= self.predicted_bins <= bins or (bins - self.predicted_bins) % 2:
+        if self.predicted_bins > bins or (bins - self.predicted_bins) % 2:
             raise InputError(
                 f"borzoi: predicted_bins is {self.predicted_bins}, but must leave out as many "
                 f"of {bins} bins at both ends"
             )
-        if self.channels < 1 or self.depth < 1 or self.heads < 1:
-            raise InputError("borzoi: channels, depth and heads must be at least 1")
 
     @property
     def crop(self) -> int:

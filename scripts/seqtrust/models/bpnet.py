@@ -64,7 +64,8 @@ class BpnetParameters:
         refuse_even("bpnet", first_kernel=self.first_kernel, profile_kernel=self.profile_kernel)
         refuse_bad_sizes("bpnet", channels=self.channels, input_length=self.input_length)
         refuse_bad_sizes("bpnet", 0, layers=self.layers, control=self.control)
-        refuse_bad_sizes("bpnet", output_length=self.predicted)
+        if self.output_length is not None:
+            refuse_bad_sizes("bpnet", output_length=self.output_length)
         if self.input_length <= 2 * self.lost:
             raise InputError(
                 f"bpnet: input_length is {self.input_length}, but valid convolutions leave out "

@@ -12,7 +12,8 @@ et al. (2022) judge the attributions of 26 of these networks.
 All trunks but "basenji" flatten what they found into dense layers. A profile comes from a dense
 layer of `bottleneck` values per bin; without a bottleneck it is read off the trunk itself, whose
 positions then are the bins, and any length of whole bins is allowed. As published, the residual
-profile of 32-bp bins has none and wider layers. "basenji" is local in all forms.
+profile of 32-bp bins has none and wider layers. "basenji" is local in all forms; its profiles have
+no activation after the first convolution unless one is given.
 
 What is not as published: batch normalisation has torch's momentum and epsilon. A residual profile
 of bins that are not 32 bp has the sizes of the published shared head also for heads per task.
@@ -29,13 +30,13 @@ The logit of a binary head is what goes into the layer `output`: see
 import torch
 
 from seqtrust.models.activations import ACTIVATIONS, NotBfloat16
-from seqtrust.models.chromatin_parameters import ChromatinParameters
+from seqtrust.models.chromatin_parameters import NO_ACTIVATION, ChromatinParameters
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.keras_layers import ClosedNormalisation, Convolution, SigmoidGelu
 from seqtrust.models.model import Model
 from seqtrust.models.parameters import plain_parameters
 
-RESIDUAL_DROPOUT, DILATED_DROPOUT, PROFILE_DROPOUT = 0.1, 0.3, 0.2
+RESIDUAL_DROPOUT, DILATED_DROPOUT = 0.1, 0.3
 
 
 class DilatedStack(torch.nn.Module):
@@ -43,7 +44,7 @@ class DilatedStack(torch.nn.Module):
 
     Args:
         channels: of input and output.
-        layers: convolutions; the dilation of the first is 1.
+        layers: convolutions, at least 1; the dilation of the first is 1.
         dropout: between them.
     """
 
@@ -140,13 +141,10 @@ def _trunk(parameters: ChromatinParameters) -> torch.nn.Sequential:
         layers += [
             _padded(channels_in, channels, kernel),
             torch.nn.BatchNorm1d(channels),
-            ACTIVATIONS[activation](),
+            *_activation(activation),
         ]
         if parameters.trunk == "residual":
-            stack = DilatedStack(
-                channels, parameters.layers[number], parameters.rate(RESIDUAL_DROPOUT)
-            )
-            layers.append(stack)
+            layers += _stack(parameters, channels, parameters.layers[number])
         layers += [torch.nn.MaxPool1d(pool), torch.nn.Dropout(rate)]
         channels_in = channels
     return torch.nn.Sequential(*layers)
@@ -158,7 +156,7 @@ def _basenji(parameters: ChromatinParameters) -> torch.nn.Sequential:
     layers: list[torch.nn.Module] = [
         torch.nn.Conv1d(4, outer, parameters.kernels[0], padding="same", bias=False),
         torch.nn.BatchNorm1d(outer),
-        ACTIVATIONS[parameters.activation](),
+        *_activation(parameters.activation),
     ]
     if parameters.pool[0] > 1:
         layers.append(torch.nn.MaxPool1d(parameters.pool[0]))
@@ -214,13 +212,11 @@ def _middle(parameters: ChromatinParameters, channels: int) -> tuple[torch.nn.Mo
             ),
             torch.nn.BatchNorm1d(parameters.profile),
             torch.nn.ReLU(),
-            torch.nn.Dropout(parameters.rate(PROFILE_DROPOUT)),
+            torch.nn.Dropout(parameters.rate(parameters.profile_rate)),
         ]
         channels = parameters.profile
     if parameters.bottleneck and parameters.trunk == "residual":
-        layers.append(
-            DilatedStack(channels, parameters.layers[-1], parameters.rate(RESIDUAL_DROPOUT))
-        )
+        layers += _stack(parameters, channels, parameters.layers[-1])
     return torch.nn.Sequential(*layers), channels
 
 
@@ -236,6 +232,17 @@ def _head(parameters: ChromatinParameters, channels: int, tracks: int) -> torch.
         torch.nn.Dropout(parameters.rate(0.1)),
         torch.nn.Conv1d(units, tracks, 1, groups=tracks),
     )
+
+
+def _activation(name: str) -> list[torch.nn.Module]:
+    """That of the first layer, or nothing."""
+    return [] if name == NO_ACTIVATION else [ACTIVATIONS[name]()]
+
+
+def _stack(parameters: ChromatinParameters, channels: int, layers: int) -> list[torch.nn.Module]:
+    """A dilated stack, or nothing where it has no layers."""
+    rate = parameters.rate(RESIDUAL_DROPOUT)
+    return [DilatedStack(channels, layers, rate)] if layers else []
 
 
 def _padded(channels_in: int, channels: int, kernel: int) -> torch.nn.Conv1d:

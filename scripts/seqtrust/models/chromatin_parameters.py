@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from seqtrust.errors import InputError
 from seqtrust.models.activations import ACTIVATIONS, refuse_unknown
-from seqtrust.models.layers import labelled_crop, refuse_bad_sizes, refuse_no_positions
+from seqtrust.models.layers import (
+    labelled_crop,
+    refuse_bad_rate,
+    refuse_bad_sizes,
+    refuse_no_positions,
+)
 from seqtrust.models.receptive_field import Reach
+from seqtrust.models.whole_sequence import whole_field
 
 TRUNKS = ("cnn", "residual", "basset", "basenji")
 HEADS = ("binary", "profile")
@@ -24,7 +30,8 @@ DENSE = {"cnn": (256,), "residual": (512,), "basset": (1000, 1000), "basenji": (
 LAYERS = {"cnn": (), "residual": (5, 5, 4, 5), "basset": (), "basenji": (11,)}
 RATES = {"cnn": (0.1, 0.1, 0.2), "residual": (0.1, 0.1, 0.2), "basset": (0.0, 0.0, 0.0)}
 RATE_OF_DILATION = 1.5
-PROFILE_KERNEL = 7
+PROFILE_KERNEL, PROFILE_CHANNELS, TASK_UNITS = 7, 256, 64
+NO_ACTIVATION = "none"
 
 # the residual network that is read off its own 32-bp positions
 LOCAL_BIN = 32
@@ -36,11 +43,14 @@ LOCAL_LAYERS = (5, 5, 3, 0)
 class ChromatinParameters:
     """Parameters of architecture "chromatin"; 0, nothing or null means as published.
 
+    What the layers of a form do not use is refused.
+
     Attributes:
         trunk: "cnn", "residual", "basset" or "basenji".
         head: "binary" or "profile".
         shared: "all" for one head, "task" for one per track.
-        activation: of the first layer, one of `ACTIVATIONS`.
+        activation: of the first layer, one of `ACTIVATIONS` or "none"; published are all, but
+            "none" for profiles of "basenji". Nothing means that, or "relu".
         input_length: bp of every sequence.
         bin_width: bp per bin of a profile (default 32), or bp in the middle of the sequence that
             binary labels are of (default all).
@@ -48,8 +58,8 @@ class ChromatinParameters:
             of a residual, and of the last.
         kernels: widths of the convolutions.
         pool: poolings after the convolutions.
-        layers: convolutions of the dilated stacks of "residual", that of a profile last; or the
-            number of residuals of "basenji".
+        layers: convolutions of the dilated stacks of "residual", that of a profile from a
+            bottleneck last; or the number of residuals of "basenji".
         dense: units of the dense layers.
         bottleneck: values per bin of the dense layer before a profile; 0 reads the profile off
             the trunk, whose poolings then multiply to the bin width.
@@ -61,7 +71,7 @@ class ChromatinParameters:
     trunk: str = "cnn"
     head: str = "binary"
     shared: str = "all"
-    activation: str = "relu"
+    activation: str = ""
     input_length: int = 2048
     bin_width: int = 0
     channels: tuple[int, ...] = ()
@@ -70,8 +80,8 @@ class ChromatinParameters:
     layers: tuple[int, ...] = ()
     dense: tuple[int, ...] | None = None
     bottleneck: int | None = None
-    profile: int = 256
-    task: int = 64
+    profile: int = PROFILE_CHANNELS
+    task: int = TASK_UNITS
     dropout: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,22 +89,24 @@ class ChromatinParameters:
             ("trunk", TRUNKS),
             ("head", HEADS),
             ("shared", SHARED),
-            ("activation", tuple(ACTIVATIONS)),
         ):
             refuse_unknown("chromatin", name, getattr(self, name), allowed)
+        refuse_bad_sizes("chromatin", input_length=self.input_length)
+        refuse_bad_sizes("chromatin", 0, bin_width=self.bin_width)
         for name, value in self._resolved().items():
             object.__setattr__(self, name, value)
+        refuse_unknown("chromatin", "activation", self.activation, (*ACTIVATIONS, NO_ACTIVATION))
         self._refuse_bad_values()
+        self._refuse_unused()
 
     def _resolved(self) -> dict[str, object]:
         """The parameters with what is published in the place of what is not given."""
         profile = self.head == "profile"
         bin_width = self.bin_width or (LOCAL_BIN if profile else self.input_length)
         bottleneck = self.bottleneck
-        if self.trunk == "basenji" or not profile:
-            bottleneck = 0
-        elif bottleneck is None:
-            bottleneck = 0 if self.trunk == "residual" and bin_width == LOCAL_BIN else 8
+        if bottleneck is None:
+            published_local = self.trunk == "residual" and bin_width == LOCAL_BIN
+            bottleneck = 0 if self.trunk == "basenji" or not profile or published_local else 8
         wide = profile and self.trunk == "residual" and not bottleneck
         pool = LOCAL_POOL if wide else POOL[self.trunk]
         if profile and self.trunk == "basenji" and bin_width % 2:
@@ -102,7 +114,9 @@ class ChromatinParameters:
         # heads per task have a convolution in the place of the dense layer at each position
         dense = ((256,) if self.shared == "all" else ()) if wide else DENSE[self.trunk]
         layers = LOCAL_LAYERS if wide else LAYERS[self.trunk]
+        activation = NO_ACTIVATION if profile and self.trunk == "basenji" else "relu"
         return {
+            "activation": self.activation or activation,
             "bin_width": bin_width,
             "bottleneck": bottleneck,
             "channels": tuple(self.channels) or (LOCAL_CHANNELS if wide else CHANNELS[self.trunk]),
@@ -115,13 +129,14 @@ class ChromatinParameters:
     def _refuse_bad_values(self) -> None:
         refuse_bad_sizes(
             "chromatin",
-            input_length=self.input_length,
             channels=self.channels,
             kernels=self.kernels,
             pool=self.pool,
+            dense=self.dense or (),
             profile=self.profile,
             task=self.task,
         )
+        refuse_bad_sizes("chromatin", 0, layers=self.layers, bottleneck=self.bottleneck or 0)
         for name, default in (
             ("channels", CHANNELS),
             ("kernels", KERNELS),
@@ -133,15 +148,8 @@ class ChromatinParameters:
                 raise InputError(
                     f"chromatin: {name} is {list(given)}, but trunk {self.trunk!r} takes {wanted}"
                 )
-        if min(self.dense or (1,)) < 1 or min(self.layers, default=0) < 0:
-            raise InputError(
-                f"chromatin: dense is {list(self.dense or ())} and layers {list(self.layers)}, but "
-                "units must be at least 1 and layers at least 0"
-            )
-        if self.bottleneck is not None and self.bottleneck < 0:
-            raise InputError(f"chromatin: bottleneck is {self.bottleneck}, but must be at least 0")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            raise InputError(f"chromatin: dropout is {self.dropout}, but must be in [0, 1)")
+        if self.dropout is not None:
+            refuse_bad_rate("chromatin", self.dropout)
         if self.head == "binary":
             labelled_crop("chromatin", self.input_length, self.bin_width)
         elif self.input_length % self.bin_width:
@@ -158,6 +166,31 @@ class ChromatinParameters:
                 f"must {relation} the bin_width {self.bin_width}"
             )
         refuse_no_positions("chromatin", self.input_length, self.positions)
+
+    def _refuse_unused(self) -> None:
+        """What only other forms use must have the value that stands for nothing, or its default."""
+        basenji = self.trunk == "basenji"
+        used = {
+            "dense": not basenji,
+            "bottleneck": not basenji and self.head == "profile",
+            "profile": self.profile_kernel > 0,
+            "task": self.shared == "task",
+        }
+        nothing = {"dense": (), "bottleneck": 0, "profile": PROFILE_CHANNELS, "task": TASK_UNITS}
+        form = f"trunk {self.trunk!r} with head {self.head!r} and shared {self.shared!r}"
+        for name, is_used in used.items():
+            value = getattr(self, name)
+            if not is_used and value != nothing[name]:
+                shown = list(value) if isinstance(value, tuple) else value
+                raise InputError(
+                    f"chromatin: {name} is {shown}, which {form} does not use: leave it out"
+                )
+        last = LAYERS["residual"][-1]
+        if self.trunk == "residual" and not self.bottleneck and self.layers[-1] not in (0, last):
+            raise InputError(
+                f"chromatin: layers is {list(self.layers)}, of which {form} does not use the last "
+                "without a bottleneck: let it be 0"
+            )
 
     @property
     def local(self) -> bool:
@@ -194,6 +227,11 @@ class ChromatinParameters:
         return PROFILE_KERNEL if self.bottleneck or self.shared == "task" else 0
 
     @property
+    def profile_rate(self) -> float:
+        """Published dropout after that convolution."""
+        return 0.1 if self.trunk == "residual" and self.shared == "all" else 0.2
+
+    @property
     def task_kernel(self) -> int:
         """Width of the first layer of a head per task, in bins."""
         return PROFILE_KERNEL if self.head == "profile" else 1
@@ -202,7 +240,8 @@ class ChromatinParameters:
     def receptive_field(self) -> int:
         """Bp of input that one bin can see: the whole input but for local profiles."""
         if not self.local:
-            return self.input_length if self.head == "binary" else self._whole_input()
+            whole = whole_field(self.input_length, 0, self.bin_width)
+            return self.input_length if self.head == "binary" else whole
         reach = Reach()
         for number, (kernel, pool) in enumerate(zip(self.kernels, self.pool, strict=True)):
             reach = reach.same(kernel)
@@ -217,10 +256,6 @@ class ChromatinParameters:
         for kernel in (self.profile_kernel, self.task_kernel if self.shared == "task" else 0):
             reach = reach.same(kernel or 1)
         return reach.receptive_field
-
-    def _whole_input(self) -> int:
-        """Counted symmetrically around a bin, so that the first one reaches the other end."""
-        return 2 * self.input_length - self.bin_width
 
     def convolutions(self) -> Iterator[tuple[int, int, int, float]]:
         """Channels, width, pooling and dropout of every convolution of the trunk."""
