@@ -68,6 +68,14 @@ def signal_inputs(wildcards):
     } | given_paths(settings, "blacklist")
 
 
+def signal_memory(wildcards, input, attempt):
+    """Memory in MB: the windows, and the largest bedGraph as numbers; of bigWigs only bins are."""
+    sizes = dict(zip(input, input.size_files_mb))
+    graphs = [one for one in input.signals if not one.lower().endswith((".bw", ".bigwig"))]
+    in_memory = [(8 if one.endswith(".gz") else 2) * sizes[one] for one in graphs]
+    return int(3000 + 6 * sizes[input.sequences] + max(in_memory, default=0)) * attempt
+
+
 def basenji_files(path):
     """The files of a folder in Basenji's layout: descriptions and shards."""
     folder = Path(data_path(path))

@@ -15,7 +15,7 @@ rule measure_signals:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=attempted(3000),
+        mem_mb=signal_memory,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         settings=lookup("measured/{measured}/bigwigs", within=config),

@@ -13,5 +13,6 @@ with log_to(snakemake.log[0]) as log:
         Path(snakemake.input[0]).parent,
         settings["split"],
         settings.get("folds"),
+        log.info,
     )
     log.info("%d windows", count)

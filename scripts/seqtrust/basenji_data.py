@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class BasenjiFolder:
         windows: rows of sequences.bed by split, in the order of the records; an input reaches
             equally far beyond both ends of its row where the row is shorter.
         shards: files by split, in natural order.
+        labels: of every split, in the order of its windows and shards: label, number of windows
+            and number of shards. A split has more than one where it is made of folds.
     """
 
     path: Path
@@ -62,6 +65,7 @@ class BasenjiFolder:
     tracks: tuple[Track, ...]
     windows: Mapping[str, tuple[Interval, ...]]
     shards: Mapping[str, tuple[Path, ...]]
+    labels: Mapping[str, tuple[tuple[str, int, int], ...]]
 
     @property
     def crop(self) -> int:
@@ -172,6 +176,7 @@ def read_basenji(
                 f"{path}: sequences.bed has {found} {label} windows, but statistics.json says "
                 f"{stated}: they do not belong together"
             )
+    shards = {one: _shards(path, one) for _, mine in labels for one in mine}
     return BasenjiFolder(
         path,
         statistics["seq_length"],
@@ -179,30 +184,34 @@ def read_basenji(
         statistics["pool_width"],
         tracks,
         {split: tuple(row for one in mine for row in labelled[one]) for split, mine in labels},
-        {split: tuple(s for one in mine for s in _shards(path, one)) for split, mine in labels},
+        {split: tuple(shard for one in mine for shard in shards[one]) for split, mine in labels},
+        {
+            split: tuple((one, len(labelled[one]), len(shards[one])) for one in mine)
+            for split, mine in labels
+        },
     )
 
 
 def shard_sizes(folder: BasenjiFolder, split: str) -> list[int]:
     """Records of every shard of a split.
 
-    Basenji writes shards of one size, the last one shorter: where the first shard agrees with
-    that, the others are not read here, but while they are used. Else all are counted.
+    Basenji writes shards of one size per label (`valid`, `fold3`), the last one of a label shorter:
+    where its first shard agrees with that, the others are not read here, but while they are used.
+    Else all of the label are counted.
 
     Raises:
-        InputError: there are more or fewer records than rows in sequences.bed.
+        InputError: a label has more or fewer records than rows in sequences.bed.
     """
-    shards, total = folder.files(split), len(folder.windows[split])
-    first = _count(shards[0])
-    rest = total - first * (len(shards) - 1)
-    if 0 <= rest <= first and len(shards) > 1:
-        return [first] * (len(shards) - 1) + [rest]
-    sizes = [first, *(_count(shard) for shard in shards[1:])]
-    if sum(sizes) != total:
-        raise InputError(
-            f"{folder.path}: the {split} shards hold {sum(sizes)} records, but sequences.bed lists "
-            f"{total} windows: is a shard missing, or cut short?"
-        )
+    left = iter(folder.files(split))
+    sizes = []
+    for label, total, number in folder.labels[split]:
+        mine = _label_sizes(list(islice(left, number)), total)
+        if sum(mine) != total:
+            raise InputError(
+                f"{folder.path}: the {label} shards hold {sum(mine)} records, but sequences.bed "
+                f"lists {total} windows: is a shard missing, cut short, or one too many?"
+            )
+        sizes += mine
     return sizes
 
 
@@ -261,13 +270,22 @@ def natural_records(folder: BasenjiFolder, split: str) -> Iterator[tuple[int, Re
 def _other_size(path: Path, found: str, expected: int) -> InputError:
     return InputError(
         f"{path} holds {found} records, but {expected} are expected: sequences.bed and the size of "
-        "the first shard say so. Fetch the file again, or write shards of one size"
+        "their first shard say so. Fetch the file again, or write shards of one size"
     )
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sorts names with numbers in them by the numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _label_sizes(shards: Sequence[Path], total: int) -> list[int]:
+    """Records of the shards of one label, whose windows are `total`; see `shard_sizes`."""
+    first = _count(shards[0])
+    rest = total - first * (len(shards) - 1)
+    if len(shards) > 1 and 0 < rest <= first:
+        return [first] * (len(shards) - 1) + [rest]
+    return [first, *(_count(shard) for shard in shards[1:])]
 
 
 def _count(shard: Path) -> int:

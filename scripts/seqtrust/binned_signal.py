@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +18,9 @@ import numpy.typing as npt
 from seqtrust.errors import InputError, at_line
 from seqtrust.files import numbered_lines
 from seqtrust.genome import aliases
-from seqtrust.models.facts import Track
+from seqtrust.models.facts import Track, refuse_one_sided
 from seqtrust.models.track_table import read_tracks
-from seqtrust.signal_files import Signal, open_signal, spellings
+from seqtrust.signal_files import Signal, is_bedgraph, open_signal, spellings
 
 ZERO, NAN = "zero", "nan"
 MISSING = (ZERO, NAN)
@@ -57,11 +59,12 @@ def read_signal_tracks(path: str | Path) -> list[SignalTrack]:
     relative to the folder of the table.
 
     Raises:
-        InputError: the table is no table of tracks, or a value is refused; the message names the
-            line.
+        InputError: the table is no table of tracks, a value is refused (the message names the
+            line), or the track of an other strand does not name a track back.
     """
     path = Path(path)
     tracks = read_tracks(path)
+    refuse_one_sided(tracks, str(path))
     rows = list(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))
     if "file" not in rows[0]:
         raise InputError(
@@ -85,7 +88,8 @@ class Masked:
         """Read a BED.
 
         Raises:
-            InputError: a row is not contig, start, end; the message names the line.
+            InputError: there is none, or a row is not contig, start, end; the message names the
+                line.
         """
         rows: dict[str, list[tuple[int, int]]] = {}
         for number, line in numbered_lines(path):
@@ -93,7 +97,12 @@ class Masked:
                 continue
             with at_line(path, number, "contig, start and end, separated by tabs"):
                 contig, start, end = line.split("\t")[:3]
-                rows.setdefault(contig, []).append((int(start), int(end)))
+                first, last = int(start), int(end)
+                if not 0 <= first < last:
+                    raise ValueError(f"{first} to {last} (0-based) holds no base")
+                rows.setdefault(contig, []).append((first, last))
+        if not rows:
+            raise InputError(f"{path} holds no interval: name a BED with some, or none")
         return cls({contig: np.array(mine) for contig, mine in rows.items()})
 
     def bases(self, contig: str, start: int, end: int) -> npt.NDArray[np.bool_]:
@@ -124,7 +133,8 @@ def binned_tracks(
         missing: a base without a value, masked, or beyond the contig counts as 0 (`zero`, as in
             Basenji); or it is left out, and a bin without any measured base is NaN (`nan`).
         masked: bases that count as not measured.
-        bytes_at_once: of values in memory. A bedGraph is in memory as a whole beside them.
+        bytes_at_once: of values in memory. Beside them one bedGraph after the other is in memory
+            as a whole; the bins of all of them wait in a temporary file.
 
     Yields:
         float32 (bins, tracks).
@@ -138,30 +148,84 @@ def binned_tracks(
     block = max(1, bytes_at_once // (4 * bins * len(tracks)))
     contigs = {contig for contig, _, _ in intervals}
     with ExitStack() as kept:
+        graphs = _binned_bedgraphs(
+            tracks, intervals, bins, missing, masked, kept.enter_context(TemporaryFile())
+        )
         signals: dict[int, tuple[Signal, dict[str, str | None]]] = {}
         for first in range(0, len(intervals), block):
             mine = intervals[first : first + block]
             values = np.empty((len(mine), bins, len(tracks)), dtype=np.float32)
             for index, track in enumerate(tracks):
+                if index in graphs:
+                    values[:, :, index] = graphs[index][first : first + block]
+                    continue
                 with ExitStack() as passing:
                     if index not in signals:
                         stays = index < _OPEN_FILES
                         signal = (kept if stays else passing).enter_context(open_signal(track.file))
                         signals[index] = signal, spellings(track.file, signal.contigs, contigs)
-                    signal, spelled = signals[index]
-                    for row, (contig, start, end) in enumerate(mine):
-                        name = spelled[contig]
-                        bases = (
-                            np.full(end - start, np.nan)
-                            if name is None
-                            else signal.bases(name, start, end)
-                        )
-                        if masked:
-                            bases[masked.bases(contig, start, end)] = np.nan
-                        values[row, :, index] = bin_values(bases, bin_width, track, missing)
+                    for row, found in enumerate(
+                        _bins_of(*signals[index], track, mine, bin_width, missing, masked)
+                    ):
+                        values[row, :, index] = found
                 if index >= _OPEN_FILES:
                     del signals[index]
             yield from values
+
+
+def _binned_bedgraphs(
+    tracks: Sequence[SignalTrack],
+    intervals: Sequence[Interval],
+    bins: int,
+    missing: str,
+    masked: Masked | None,
+    file: IO[bytes],
+) -> dict[int, npt.NDArray[np.float32]]:
+    """Bins (N, bins) of the tracks from bedGraphs, by index; each is read once, one at a time.
+
+    Args:
+        tracks: all.
+        intervals: contig, start and end of whole bins, all of one length.
+        bins: of every interval.
+        missing: `zero` or `nan`.
+        masked: bases that count as not measured.
+        file: where the values are, mapped into memory.
+    """
+    wanted = [index for index, track in enumerate(tracks) if is_bedgraph(track.file)]
+    if not wanted:
+        return {}
+    bin_width = (intervals[0][2] - intervals[0][1]) // bins
+    contigs = {contig for contig, _, _ in intervals}
+    shape = (len(wanted), len(intervals), bins)
+    values = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    for place, index in enumerate(wanted):
+        track = tracks[index]
+        with open_signal(track.file) as signal:
+            spelled = spellings(track.file, signal.contigs, contigs)
+            found = _bins_of(signal, spelled, track, intervals, bin_width, missing, masked)
+            for row, one in enumerate(found):
+                values[place, row] = one
+        # the next one is read when this one has gone
+        del signal, found
+    return dict(zip(wanted, values, strict=True))
+
+
+def _bins_of(
+    signal: Signal,
+    spelled: Mapping[str, str | None],
+    track: SignalTrack,
+    intervals: Sequence[Interval],
+    bin_width: int,
+    missing: str,
+    masked: Masked | None,
+) -> Iterator[Floats]:
+    """The bins of every interval of one track, shape (bins,)."""
+    for contig, start, end in intervals:
+        name = spelled[contig]
+        bases = np.full(end - start, np.nan) if name is None else signal.bases(name, start, end)
+        if masked:
+            bases[masked.bases(contig, start, end)] = np.nan
+        yield bin_values(bases, bin_width, track, missing)
 
 
 def bin_values(bases: Floats, bin_width: int, track: SignalTrack, missing: str) -> Floats:

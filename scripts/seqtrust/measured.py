@@ -1,7 +1,8 @@
 """Measured tracks of windows in one file that readers map into memory."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pyarrow as pa
 from seqtrust.errors import InputError
 from seqtrust.files import whole_file
 from seqtrust.genome import aliases
-from seqtrust.models.facts import Track, track_labels
+from seqtrust.models.facts import Track, refuse_one_sided, track_labels
 from seqtrust.sequence_set import StoredWindow
 from seqtrust.tables import Column, TableSchema, check_schema, dump, metadata_of
 
@@ -131,8 +132,9 @@ def write_measured(
     bins: int,
     about: Mapping[str, str],
     half: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> int:
-    """Write measured tracks whole; a repeated interval is written once.
+    """Write measured tracks whole; an interval that is repeated with equal values is written once.
 
     Args:
         path: of the file.
@@ -142,10 +144,16 @@ def write_measured(
         bins: of every interval.
         about: further metadata; `source` is needed.
         half: store float16.
+        progress: told how many repeated intervals were left out.
 
     Returns:
         Number of intervals.
+
+    Raises:
+        InputError: the track of an other strand does not name a track back, or an interval is
+            repeated with other values.
     """
+    refuse_one_sided(tracks, about["source"])
     type_ = pa.float16() if half else pa.float32()
     size = bins * len(tracks)
     listed = Column("values", pa.list_(type_, size), "bins x tracks on the forward strand")
@@ -157,7 +165,8 @@ def write_measured(
     }
     schema = MEASURED.arrow([listed], metadata)
     some = max(1, _BATCH_BYTES // (size * (2 if half else 4)))
-    left = _once(rows)
+    once = _Once(rows, np.dtype(np.float16 if half else np.float32), about["source"])
+    left = iter(once)
     written = 0
     with (
         whole_file(path) as temporary,
@@ -166,11 +175,16 @@ def write_measured(
     ):
         while block := list(islice(left, some)):
             values = np.concatenate([row.reshape(-1) for _, row in block])
-            flat = pa.array(values.astype(np.float16 if half else np.float32), type=type_)
+            flat = pa.array(values, type=type_)
             keys = [pa.array(key) for key in zip(*(key for key, _ in block), strict=True)]
             arrays = [*keys, pa.FixedSizeListArray.from_arrays(flat, size)]
             writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             written += len(block)
+    if once.repeated and progress:
+        progress(
+            f"{once.repeated} rows repeat the interval and the values of an earlier one in "
+            f"{about['source']} and are written once"
+        )
     return written
 
 
@@ -178,9 +192,36 @@ def _read_tracks(text: str) -> list[Track]:
     return [Track(name, reverse_complement_index=partner) for name, partner in json.loads(text)]
 
 
-def _once(rows: Iterable[tuple[Interval, Values]]) -> Iterator[tuple[Interval, Values]]:
-    seen: set[Interval] = set()
-    for key, values in rows:
-        if key not in seen:
-            seen.add(key)
-            yield key, values
+class _Once:
+    """Rows with every interval once, their values as they are stored.
+
+    Attributes:
+        repeated: rows so far that were left out, as equal to an earlier one.
+    """
+
+    def __init__(
+        self, rows: Iterable[tuple[Interval, Values]], kind: np.dtype[Any], source: str
+    ) -> None:
+        self._rows, self._kind, self._source = rows, kind, source
+        self.repeated = 0
+
+    def __iter__(self) -> Iterator[tuple[Interval, Values]]:
+        # hashes of the values: the values of all rows need not fit into memory
+        seen: dict[Interval, bytes] = {}
+        for key, values in self._rows:
+            stored = values.astype(self._kind)
+            # adding 0 makes -0 equal to 0
+            compared = (stored + self._kind.type(0)).tobytes()
+            content = hashlib.blake2b(compared, digest_size=16).digest()
+            known = seen.get(key)
+            if known is None:
+                seen[key] = content
+                yield key, stored
+            elif known == content:
+                self.repeated += 1
+            else:
+                contig, start, end = key
+                raise InputError(
+                    f"{self._source}: the interval {contig}:{start}-{end} (0-based) is repeated "
+                    "with other values: keep one of the windows"
+                )

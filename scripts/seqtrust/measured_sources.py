@@ -1,7 +1,7 @@
 """What files of measured windows are made of: signal files over a set, or a split of Basenji."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from seqtrust.errors import InputError
 from seqtrust.files import sha256, write_text
 from seqtrust.measured import Values, write_measured
 from seqtrust.sequence_set import SequenceSet
+from seqtrust.signal_files import spellings
 
 
 def measure_signals(
@@ -38,17 +39,22 @@ def measure_signals(
         Number of intervals.
 
     Raises:
-        InputError: windows do not hold whole bins, or a file cannot be read.
+        InputError: windows do not hold whole bins, or a file cannot be read or has none of their
+            contigs.
     """
     tracks = read_signal_tracks(table)
     width, crop = settings["bin_width"], settings["crop"]
     intervals = measured_intervals(sequences, width, crop)
+    masked = None
+    if blacklist is not None:
+        masked = Masked.from_bed(blacklist)
+        spellings(blacklist, list(masked.intervals), {contig for contig, _, _ in intervals})
     values = binned_tracks(
         tracks,
         intervals,
         width,
         missing=settings["missing"],
-        masked=None if blacklist is None else Masked.from_bed(blacklist),
+        masked=masked,
     )
     about = {"source": str(table), "missing": settings["missing"], "crop": str(crop)}
     return write_measured(
@@ -92,6 +98,7 @@ def measure_basenji(
     folder: str | Path,
     split: str,
     folds: Mapping[str, list[str]] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> int:
     """Write the targets of one split, and its inputs as a BED.
 
@@ -101,12 +108,14 @@ def measure_basenji(
         folder: of Basenji's layout.
         split: train, validation or test.
         folds: see `read_basenji`.
+        progress: see `write_measured`.
 
     Returns:
         Number of intervals.
 
     Raises:
-        InputError: the folder is damaged, or has no such split.
+        InputError: the folder is damaged, has no such split, or windows of other targets at one
+            place.
     """
     data = read_basenji(folder, folds)
     count = write_measured(
@@ -117,6 +126,7 @@ def measure_basenji(
         data.bins,
         {"source": f"{folder}, {split}", "source_sha256": data.digest(split)},
         half=True,
+        progress=progress,
     )
     write_text(bed, "".join(f"{c}\t{start}\t{end}\n" for c, start, end in data.inputs(split)))
     return count
@@ -130,8 +140,9 @@ def _basenji_rows(data: BasenjiFolder, split: str) -> Iterator[tuple[Interval, V
 
 
 def _signals_digest(table: str | Path, tracks: list[SignalTrack]) -> str:
-    """SHA-256 of the table and of the names and sizes of its files."""
+    """SHA-256 of the table's SHA-256 and, for every track, of its file's name and SHA-256."""
     digest = hashlib.sha256(sha256(table).encode())
+    of_files = {file: sha256(file) for file in {track.file for track in tracks}}
     for track in tracks:
-        digest.update(f"{track.file.name} {track.file.stat().st_size}\n".encode())
+        digest.update(f"{track.file.name} {of_files[track.file]}\n".encode())
     return digest.hexdigest()

@@ -3,9 +3,11 @@
 Intervals are 0-based half-open on the forward strand, as in both formats.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -17,10 +19,12 @@ from seqtrust.files import numbered_lines
 from seqtrust.genome import aliases
 
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 Interval = tuple[str, int, int]
 
 BIGWIG = (".bw", ".bigwig")
 BEDGRAPH = (".bedgraph", ".bdg", ".bg")
+_LAST_BASE = 2**63 - 1
 
 
 def mean_signal(path: str | Path, intervals: Sequence[Interval]) -> Floats:
@@ -76,6 +80,12 @@ class Signal(Protocol):
         ...
 
 
+def is_bedgraph(path: str | Path) -> bool:
+    """Whether a file's name is that of a bedGraph, plain or gzipped."""
+    path = Path(path)
+    return (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower() in BEDGRAPH
+
+
 @contextmanager
 def open_signal(path: str | Path) -> Iterator[Signal]:
     """Open a bigWig, or read a bedGraph.
@@ -86,14 +96,13 @@ def open_signal(path: str | Path) -> Iterator[Signal]:
     path = Path(path)
     if not path.exists():
         raise InputError(f"there is no signal file at {path}")
-    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
-    if suffix in BIGWIG and path.suffix != ".gz":
+    if path.suffix.lower() in BIGWIG:
         bigwig = _BigWig(path)
         try:
             yield bigwig
         finally:
             bigwig.close()
-    elif suffix in BEDGRAPH:
+    elif is_bedgraph(path):
         yield _BedGraph(path)
     else:
         raise InputError(
@@ -173,10 +182,18 @@ class _BedGraph:
 class _CumulativeSignal:
     """Sums over intervals of one contig, from sums and bases up to each run."""
 
-    def __init__(self, starts: Floats, ends: Floats, values: Floats) -> None:
+    def __init__(self, starts: Places, ends: Places, values: Floats) -> None:
         self.starts, self.ends, self.values = starts, ends, values
-        self.sums = np.concatenate([[0.0], np.cumsum((ends - starts) * values)])
-        self.bases = np.concatenate([[0.0], np.cumsum(ends - starts)])
+
+    @cached_property
+    def sums(self) -> Floats:
+        """Of the values of all bases before each run."""
+        return np.concatenate([[0.0], np.cumsum((self.ends - self.starts) * self.values)])
+
+    @cached_property
+    def bases(self) -> Floats:
+        """With a value before each run."""
+        return np.concatenate([[0.0], np.cumsum(self.ends - self.starts, dtype=np.float64)])
 
     def mean(self, start: int, end: int) -> float:
         """Mean over the bases of [start, end) with a value."""
@@ -200,34 +217,64 @@ class _CumulativeSignal:
         return found
 
 
-def _read_bedgraph(path: Path) -> dict[str, tuple[Floats, Floats, Floats]]:
+def _read_bedgraph(path: Path) -> dict[str, tuple[Places, Places, Floats]]:
     """Starts, ends and values per contig, sorted by start.
 
     Raises:
         InputError: a row is not `contig, start, end, value`, or two rows overlap; the message
             names the line.
     """
-    rows: dict[str, list[tuple[int, int, float, int]]] = {}
+    columns: dict[str, _Columns] = {}
     for number, line in numbered_lines(path):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
         with at_line(path, number, "contig, start, end and value"):
             contig, start, end, value = line.split()
             first, last, signal = int(start), int(end), float(value)
-            if not 0 <= first < last or not np.isfinite(signal):
+            if not 0 <= first < last <= _LAST_BASE or not isfinite(signal):
                 raise ValueError("an interval with a finite value is needed")
-        rows.setdefault(contig, []).append((first, last, signal, number))
-    if not rows:
+        if contig not in columns:
+            columns[contig] = _Columns()
+        columns[contig].add(first, last, signal, number)
+    if not columns:
         raise InputError(f"{path} holds no row of signal")
-    found = {}
-    for contig, mine in rows.items():
-        mine.sort()
-        for one, other in pairwise(mine):
-            if other[0] < one[1]:
-                raise InputError(
-                    f"{path}, line {other[3]}: {contig}:{other[0]}-{other[1]} overlaps line "
-                    f"{one[3]}; a bedGraph has one value per base"
-                )
-        table = np.array([row[:3] for row in mine], dtype=np.float64)
-        found[contig] = (table[:, 0], table[:, 1], table[:, 2])
-    return found
+    # taken out one by one, so that the unsorted rows of few contigs are there beside the sorted
+    return {contig: columns.pop(contig).sorted(path, contig) for contig in list(columns)}
+
+
+class _Columns:
+    """Rows of one contig while they are read: 32 bytes each."""
+
+    def __init__(self) -> None:
+        self._starts, self._ends, self._numbers = array("q"), array("q"), array("q")
+        self._values = array("d")
+
+    def add(self, start: int, end: int, value: float, number: int) -> None:
+        """One row and the number of its line."""
+        self._starts.append(start)
+        self._ends.append(end)
+        self._values.append(value)
+        self._numbers.append(number)
+
+    def sorted(self, path: Path, contig: str) -> tuple[Places, Places, Floats]:
+        """Starts, ends and values, sorted by start.
+
+        Raises:
+            InputError: two rows overlap; the message names their lines.
+        """
+        starts, ends, numbers = (
+            np.frombuffer(one, dtype=np.int64) for one in (self._starts, self._ends, self._numbers)
+        )
+        values = np.frombuffer(self._values, dtype=np.float64)
+        if (starts[1:] < starts[:-1]).any():
+            order = np.argsort(starts, kind="stable")
+            starts, ends, values = starts[order], ends[order], values[order]
+            numbers = numbers[order]
+        overlapping = np.flatnonzero(starts[1:] < ends[:-1])
+        if overlapping.size:
+            one = int(overlapping[0])
+            raise InputError(
+                f"{path}, line {numbers[one + 1]}: {contig}:{starts[one + 1]}-{ends[one + 1]} "
+                f"overlaps line {numbers[one]}; a bedGraph has one value per base"
+            )
+        return starts, ends, values

@@ -27,6 +27,7 @@ from borzoi_pytorch.config_borzoi import BorzoiConfig  # noqa: E402
 pytestmark = pytest.mark.slow
 LENGTH = 1024
 SMALL = {"input_length": LENGTH, "predicted_bins": 8, "channels": 24, "depth": 1, "heads": 2}
+SQUASHED = SMALL | {"unsquash": False}
 TABLE = Path(borzoi_pytorch.__file__).parent / "precomputed" / "targets.txt"
 CAGE_PLUS, RNA = 0, 7522
 
@@ -61,7 +62,7 @@ def weights(network, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(weights):
-    return import_replicate(weights, "borzoi", SMALL, "GRCh38")
+    return import_replicate(weights, "borzoi", SQUASHED, "GRCh38")
 
 
 def some_codes(count=1, seed=1):
@@ -101,7 +102,7 @@ def test_a_replicate_survives_its_file(model, tmp_path):
 
 def test_a_pytorch_file_gives_the_same(network, model, tmp_path):
     torch.save(network.state_dict(), tmp_path / "weights.bin")
-    other = import_replicate(tmp_path / "weights.bin", "borzoi", SMALL, "GRCh38")
+    other = import_replicate(tmp_path / "weights.bin", "borzoi", SQUASHED, "GRCh38")
     assert torch.equal(other.predict(some_codes()), model.predict(some_codes()))
 
 
@@ -142,8 +143,9 @@ def test_unsquashing_is_the_packages():
     torch.testing.assert_close(unsquash(values), undo_squashed_scale(values))
 
 
-def test_unsquashed_predictions(model, weights):
-    coverage = import_replicate(weights, "borzoi", SMALL | {"unsquash": True}, "GRCh38")
+def test_predictions_are_unsquashed_unless_asked_otherwise(model, weights):
+    coverage = import_replicate(weights, "borzoi", SMALL, "GRCh38")
+    assert coverage.parameters["unsquash"]
     found, kept = coverage.predict(some_codes())[0], model.predict(some_codes())[0]
     table = rows()
     for track in (CAGE_PLUS, RNA):
@@ -173,7 +175,8 @@ def test_a_sequence_set_is_predicted_on_both_strands(model):
     [
         ({"input_length": 1000}, "input_length is 1000 bp, but must be a multiple of 128 bp"),
         ({"predicted_bins": 7}, "predicted_bins is 7, but must leave out as many of 32 bins"),
-        ({"depth": 0}, "channels, depth and heads must be at least 1"),
+        ({"depth": 0}, "borzoi: depth is 0, but must be at least 1"),
+        ({"heads": 2.5}, "borzoi: heads is 2.5, but must be a whole number"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(parameters, message):

@@ -8,7 +8,7 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.models.adapters import ADAPTERS
 from seqtrust.models.architectures import ARCHITECTURES, build_model
-from seqtrust.models.borzoi import unsquash_of
+from seqtrust.models.borzoi import BorzoiParameters, unsquash_of
 from seqtrust.models.enformer import rename_state
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.whole_sequence import whole_field
@@ -38,6 +38,17 @@ def test_every_bin_reaches_both_ends(length, crop, width):
     last = facts.bins(length) - 1
     assert facts.reach(0, 0)[1] == length
     assert facts.reach(last, last)[0] == 0
+
+
+def test_coverage_of_borzoi_is_unsquashed_and_sizes_are_whole():
+    assert BorzoiParameters().unsquash
+    for parameters, message in (
+        ({"depth": 0}, "borzoi: depth is 0, but must be at least 1"),
+        ({"heads": 2.5}, "borzoi: heads is 2.5, but must be a whole number"),
+        ({"predicted_bins": 16_386}, "borzoi: predicted_bins is 16386, but must leave out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            BorzoiParameters(**parameters)
 
 
 @pytest.mark.parametrize("coverage", [0.0, 0.4, 90.0, 2_800.0, 40_000.0])

@@ -132,6 +132,31 @@ def test_a_last_shard_without_records(folder):
     assert len(list(natural_records(data, "train"))) == 6
 
 
+def test_every_fold_has_a_shorter_last_shard(folder):
+    sizes = {"fold0": 5, "fold1": 5, "fold2": 4, "fold3": 2}
+    written = tfrecords.write_folder(folder, sizes, **SHAPE)
+    data = read_basenji(folder, {"validation": ["fold3"]})
+    assert data.labels["train"] == (("fold0", 5, 2), ("fold1", 5, 2), ("fold2", 4, 2))
+    assert shard_sizes(data, "train") == [3, 2, 3, 2, 3, 1]
+    found = [record.codes for _, record in natural_records(data, "train")]
+    expected = np.concatenate([written[f"fold{fold}"][0] for fold in range(3)])
+    np.testing.assert_array_equal(found, expected)
+    tfrecords.write_records(folder / "tfrecords/fold1-1.tfr", [])
+    with pytest.raises(InputError, match=r"fold1-1.tfr holds 0 records, but 2 are expected"):
+        list(natural_records(data, "train"))
+    (folder / "tfrecords/fold1-1.tfr").unlink()
+    with pytest.raises(InputError, match=r"the fold1 shards hold 3 records, but .* 5 windows"):
+        shard_sizes(read_basenji(folder, {"validation": ["fold3"]}), "train")
+
+
+def test_a_shard_too_many_is_refused(folder):
+    codes, targets = tfrecords.write_folder(folder, {"train": 6}, **SHAPE)["train"]
+    records = [tfrecords.window_example(*row) for row in zip(codes, targets, strict=True)]
+    tfrecords.write_records(folder / "tfrecords/train-2.tfr", records[:3])
+    with pytest.raises(InputError, match=r"hold 9 records, but .* 6 windows: .* one too many"):
+        shard_sizes(read_basenji(folder), "train")
+
+
 def test_records_are_counted_against_sequences(folder):
     tfrecords.write_folder(folder, {"train": 7}, **SHAPE)
     data = read_basenji(folder)

@@ -194,6 +194,27 @@ def test_damage_reaches_the_trainer(tmp_path):
         epoch(windows, windows.order(np.random.default_rng(0)), 2)
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_surplus_records_of_the_shard_read_last_reach_the_trainer(tmp_path, shuffled):
+    data = tfrecords.write_folder(tmp_path, {"train": 2, "valid": 4}, **SHAPE, shard=3)
+    shard = tmp_path / "tfrecords/valid-1.tfr"
+    codes, targets = (array[1:] for array in data["valid"])
+    windows = BasenjiWindows(read_basenji(tmp_path), "validation")
+    order = windows.order(np.random.default_rng(0)) if shuffled else None
+    assert sorted(rows_of(epoch(windows, order, 4))) == list(range(4))
+    whole = shard.read_bytes()
+    records = [tfrecords.window_example(*row) for row in zip(codes, targets, strict=True)]
+    tfrecords.write_records(shard, records)
+    shown = []
+    with pytest.raises(InputError, match=r"valid-1.tfr holds more than 1 records, but 1 are"):
+        shown.extend(windows.batches(order, 4, 0, (0, 1)))
+    assert shown == []
+    # the last bytes are a checksum of the shard
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(InputError, match=r"valid-1.tfr, record \d \(from 0\)"):
+        epoch(windows, order, 4)
+
+
 def test_more_processes_than_windows(written):
     windows = BasenjiWindows(read_basenji(written[0]), "test")
     assert windows.epoch_windows(3) == 0

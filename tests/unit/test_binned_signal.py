@@ -1,6 +1,7 @@
 """Bins of signal files: bigWig and bedGraph against sums over bases."""
 
 import gzip
+import weakref
 
 import numpy as np
 import pyBigWig
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqtrust import signal_files
 from seqtrust.binned_signal import (
     Masked,
     SignalTrack,
@@ -118,6 +120,32 @@ def test_many_files_are_opened_in_turn(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_bedgraphs_are_read_once_and_one_at_a_time(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    runs = [runs_of(rng) for _ in range(4)]
+    names = [f"{i}.{'bw' if i == 1 else 'bedGraph'}" for i in range(4)]
+    for name, mine in zip(names, runs, strict=True):
+        (write_bigwig if name == "1.bw" else write_bedgraph)(tmp_path / name, mine)
+    opened, held = [], weakref.WeakSet()
+
+    class Noted(signal_files._BedGraph):
+        def __init__(self, path):
+            assert not held
+            super().__init__(path)
+            opened.append(path.name)
+            held.add(self)
+
+    monkeypatch.setattr(signal_files, "_BedGraph", Noted)
+    tracks = [SignalTrack(Track(name), tmp_path / name) for name in names]
+    intervals = [("1", first, first + 60) for first in range(0, 300, 60)]
+    found = list(binned_tracks(tracks, intervals, 30, bytes_at_once=1))
+    assert opened == ["0.bedGraph", "2.bedGraph", "3.bedGraph"]
+    for (_, start, end), values in zip(intervals, found, strict=True):
+        for track, mine in enumerate(runs):
+            expected = naive_bins(mine, start, end, 30, "sum", np.inf, 1.0, "zero")
+            np.testing.assert_allclose(values[:, track], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_contig_that_a_file_lacks_is_missing(tmp_path):
     write_bigwig(tmp_path / "s.bw", [(0, 400, 1.0)])
     track = SignalTrack(Track("a"), tmp_path / "s.bw")
@@ -146,6 +174,24 @@ def test_tracks_of_two_strands(tmp_path):
     (tmp_path / "t.tsv").write_text(head + "plus\ta.bw\t1\nminus\tb.bw\t0\nboth\tc.bw\t2\n")
     tracks = [one.track for one in read_signal_tracks(tmp_path / "t.tsv")]
     assert [track.reverse_complement_index for track in tracks] == [1, 0, None]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said", "more"),
+    [
+        ((1, ""), "track 0 ('a') names track 1", ""),
+        ((5, 0), "track 0 ('a') names track 5", " (the tracks are 0 to 1)"),
+        ((-1, 0), "track 0 ('a') names track -1", " (the tracks are 0 to 1)"),
+        (("", 0), "track 1 ('b') names track 0", ""),
+    ],
+)
+def test_strands_that_do_not_name_each_other(tmp_path, pairs, said, more):
+    rows = f"a\ta.bw\t{pairs[0]}\nb\tb.bw\t{pairs[1]}\n"
+    (tmp_path / "t.tsv").write_text("name\tfile\tstrand_pair\n" + rows)
+    with pytest.raises(InputError) as error:
+        read_signal_tracks(tmp_path / "t.tsv")
+    expected = f"{said} as its other strand, which does not name it back{more}: "
+    assert str(error.value).startswith(f"{tmp_path / 't.tsv'}: {expected}")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +238,21 @@ def test_a_mask_from_a_bed(tmp_path):
     assert np.flatnonzero(masked.bases("1", 0, 10)).tolist() == [0, 1, 5, 6, 7]
     assert np.flatnonzero(masked.bases("chr2", 2, 10)).tolist() == [0]
     assert not masked.bases("chr3", 0, 10).any()
-    (tmp_path / "b.bed").write_text("chr1\t5\n")
-    with pytest.raises(InputError, match=r"b.bed, line 1: expected contig, start and end"):
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr1\t5\n", "b.bed, line 1: expected contig, start and end"),
+        ("chr1\t5\t8\nchr1\t8\t5\n", "b.bed, line 2: expected contig, start and end, separated"),
+        ("chr1\t8\t5\n", "(8 to 5 (0-based) holds no base)"),
+        ("chr1\t5\t5\n", "(5 to 5 (0-based) holds no base)"),
+        ("chr1\t-5\t5\n", "(-5 to 5 (0-based) holds no base)"),
+        ("# nothing\n", "b.bed holds no interval"),
+    ],
+)
+def test_a_mask_that_masks_nothing_is_refused(tmp_path, text, message):
+    (tmp_path / "b.bed").write_text(text)
+    with pytest.raises(InputError) as error:
         Masked.from_bed(tmp_path / "b.bed")
+    assert message in str(error.value)

@@ -331,7 +331,14 @@ def test_a_stored_network_is_the_same(tmp_path):
         ({"padding": "causal"}, "bpnet: padding is 'causal', but must be one of same, valid"),
         ({"softmax": "both"}, "bpnet: softmax is 'both', but must be one of strand, joint"),
         ({"first_kernel": 20}, "bpnet: first_kernel is 20, but must be odd and positive"),
+        ({"profile_kernel": 25.0}, "bpnet: profile_kernel is 25.0, but must be odd and positive"),
         ({"channels": 0}, "bpnet: channels is 0, but must be at least 1"),
+        ({"layers": -1}, "bpnet: layers is -1, but must be at least 0"),
+        ({"layers": 1.5}, "bpnet: layers is 1.5, but must be a whole number"),
+        ({"control": True}, "bpnet: control is True, but must be a whole number"),
+        ({"input_length": 1e3}, "bpnet: input_length is 1000.0, but must be a whole number"),
+        ({"output_length": 0}, "bpnet: output_length is 0, but must be at least 1"),
+        ({"output_length": 99.5}, "bpnet: output_length is 99.5, but must be a whole number"),
         (
             TRIMMED | {"input_length": 1114},
             "input_length is 1114, but valid convolutions leave out 557 bp at each end: use more "

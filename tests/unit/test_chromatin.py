@@ -14,6 +14,7 @@ from seqtrust.models.activations import before_output
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, save_replicate
 from seqtrust.models.checks import check_model, measured_receptive_field
+from seqtrust.models.chromatin import DilatedStack
 from seqtrust.models.chromatin_parameters import ChromatinParameters
 from seqtrust.models.facts import Track
 
@@ -39,9 +40,20 @@ def local(form):
     return form["head"] == "profile" and (form["trunk"] == "basenji" or residual)
 
 
+def wide_convolution(form):
+    """Whether there is a convolution across the bins before the head."""
+    if form["head"] == "binary" or form["trunk"] == "basenji":
+        return False
+    return form["shared"] == "task" or not local(form)
+
+
 def small_model(form, labels=LABELS, **parameters):
     """With few channels, and statistics that are not those of a fresh network."""
-    sizes = {"channels": [6, 4, 5], "profile": 6, "task": 3, "input_length": LENGTH}
+    sizes = {"channels": [6, 4, 5], "input_length": LENGTH}
+    if form["shared"] == "task":
+        sizes["task"] = 3
+    if wide_convolution(form):
+        sizes["profile"] = 6
     if form["trunk"] != "basenji" and not local(form):
         sizes["dense"] = [7, 8] if form["trunk"] == "basset" else [7]
     model = build_model("chromatin", sizes | form | parameters, labels, "toy")
@@ -76,6 +88,9 @@ class Naive:
         return functional.conv1d(padded, weight, shift, dilation=dilation)
 
     def first(self, values):
+        profile_of_basenji = self.form["trunk"] == "basenji" and self.form["head"] == "profile"
+        if not self.activation and profile_of_basenji:
+            return values
         return torch.exp(values) if self.activation == "exponential" else torch.relu(values)
 
     def stacked(self, values, layers):
@@ -166,7 +181,7 @@ def some_codes(count=3, length=LENGTH, seed=1):
 
 
 @pytest.mark.parametrize("form", FORMS, ids=name_of)
-@pytest.mark.parametrize("activation", ["relu", "exponential"])
+@pytest.mark.parametrize("activation", ["", "relu", "exponential"])
 @torch.inference_mode()
 def test_layers_are_those_described(form, activation):
     model = small_model(form, activation=activation)
@@ -251,6 +266,35 @@ def test_one_rate_of_dropout_is_for_all_layers():
         assert rates == {0.25}
 
 
+def test_published_rates_of_dropout():
+    """In the order of GOPHER's residual_profile_all_base, its twin per task, and cnn's."""
+    stacks = [[0.1] * 4, [0.1] * 4, [0.1] * 3]
+    trunk = [*stacks[0], 0.1, *stacks[1], 0.1, *stacks[2], 0.2]
+    expected = {
+        ("residual", "all"): [*trunk, 0.3, 0.1, 0.1, *[0.1] * 4],
+        ("residual", "task"): [*trunk, 0.3, 0.1, 0.2, *[0.1] * 4, 0.1],
+        ("cnn", "all"): [0.1, 0.1, 0.2, 0.3, 0.1, 0.2],
+    }
+    for (trunk_name, shared), rates in expected.items():
+        model = small_model(
+            {"trunk": trunk_name, "head": "profile", "shared": shared, "bin_width": 1}
+        )
+        layers = model.module.modules()
+        assert [one.p for one in layers if isinstance(one, torch.nn.Dropout)] == rates
+
+
+@torch.inference_mode()
+def test_a_stack_of_no_layers_changes_nothing():
+    form = {"trunk": "residual", "head": "profile", "shared": "all", "bin_width": 1}
+    model = small_model(form, layers=[0, 0, 0, 0], activation="elu")
+    assert not [one for one in model.module.modules() if isinstance(one, DilatedStack)]
+    plain = small_model({**form, "trunk": "cnn"}, pool=[4, 4, 4], activation="elu")
+    tensors = model.module.state_dict().values()
+    names = plain.module.state_dict()
+    plain.module.load_state_dict(dict(zip(names, tensors, strict=True)))
+    assert torch.equal(plain.predict(some_codes()), model.predict(some_codes()))
+
+
 def test_the_logit_is_what_the_sigmoid_gets():
     model = small_model(FORMS[0])
     sequences = model.encode(torch.from_numpy(some_codes()))
@@ -273,8 +317,27 @@ def test_the_logit_is_what_the_sigmoid_gets():
             "their product must divide the bin_width 32",
         ),
         ({"dropout": 1}, "dropout is 1"),
+        ({"activation": "swish"}, "activation is 'swish', but must be one of relu, .*none"),
         ({"dense": [0]}, r"dense is \[0\]"),
         ({"bottleneck": -1, "head": "profile"}, "bottleneck is -1"),
+        ({"channels": [4.5, 4, 4]}, r"channels is \[4.5, 4, 4\], but must be whole numbers"),
+        ({"layers": [1.5], "trunk": "basenji"}, r"layers is \[1.5\], but must be whole numbers"),
+        ({"layers": [-1], "trunk": "basenji"}, r"layers is \[-1\], but must be at least 0"),
+        ({"bin_width": 32.0}, "bin_width is 32.0, but must be a whole number"),
+        (
+            {"trunk": "basenji", "head": "profile", "dense": [64]},
+            r"dense is \[64\], which trunk 'basenji' with head 'profile' and shared 'all' does not "
+            "use: leave it out",
+        ),
+        ({"trunk": "basenji", "head": "profile", "bottleneck": 9}, "bottleneck is 9, which trunk"),
+        ({"bottleneck": 8}, "bottleneck is 8, which trunk 'cnn' with head 'binary'"),
+        ({"profile": 9}, "profile is 9, which trunk 'cnn' with head 'binary'"),
+        ({"trunk": "residual", "head": "profile", "profile": 9}, "profile is 9, which trunk"),
+        ({"task": 9}, "task is 9, which trunk 'cnn' with head 'binary' and shared 'all'"),
+        (
+            {"trunk": "residual", "layers": [1, 1, 1, 1]},
+            r"layers is \[1, 1, 1, 1\], of which .* does not use the last .*let it be 0",
+        ),
     ],
 )
 def test_refused_parameters(parameters, message):
@@ -309,7 +372,16 @@ def test_peaks_of_the_toy_are_learned():
 @pytest.mark.parametrize(
     ("trunk", "sizes"),
     [
-        ("residual", {"pool": [8, 4, 2], "layers": [2, 2, 2, 0], "bottleneck": 0, "dense": []}),
+        (
+            "residual",
+            {
+                "pool": [8, 4, 2],
+                "layers": [2, 2, 2, 0],
+                "bottleneck": 0,
+                "dense": [],
+                "profile": 16,
+            },
+        ),
         ("basenji", {"pool": [8], "layers": [3]}),
     ],
 )
@@ -320,7 +392,6 @@ def test_tracks_of_the_toy_are_learned(trunk, sizes):
         "shared": "task",
         "activation": "exponential",
         "channels": [16, 16, 24],
-        "profile": 16,
         "task": 4,
         "dropout": 0.1,
         "bin_width": 64,

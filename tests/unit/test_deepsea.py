@@ -184,10 +184,15 @@ def test_dropout_comes_after_pooling_in_2015_and_before_in_2018():
         ({"bin_width": 201}, "equally many bases on both sides"),
         ({"input_length": 300}, "leave nothing"),
         ({"dense": -1}, "dense is -1"),
+        ({"dense": 2.5}, "dense is 2.5, but must be a whole number"),
+        ({"channels": [3, 4.5, 4]}, r"channels is \[3, 4.5, 4\], but must be whole numbers"),
+        ({"input_length": 1000.0}, "input_length is 1000.0, but must be a whole number"),
+        ({"floor": -1}, "floor is -1, but must be a number of at least 0"),
+        ({"floor": float("nan")}, "floor is nan, but must be a number of at least 0"),
     ],
 )
 def test_refused_parameters(parameters, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=f"deepsea: .*{message}"):
         build_model("deepsea", parameters, LABELS, "toy")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from keras_twins import save_keras
 
 from seqtrust.errors import InputError
+from seqtrust.models.architectures import build_model
 from seqtrust.models.facts import Track
 from seqtrust.models.imports import import_replicate
 from seqtrust.models.keras_weights import fill_from_keras, read_description, read_layers
@@ -129,6 +130,34 @@ def test_other_files_are_named_for_what_they_are(tmp_path, content, message):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"absent\.h5 cannot be read"):
         imported(tmp_path / "absent.h5")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "parameters", "unread"),
+    [
+        ("bilstm", {}, "body.recurrence.lstm.weight_ih_l0"),
+        ("chromatin", {"channels": [4, 4, 4], "dense": [4]}, "trunk.1.weight, trunk.1.bias"),
+        ("bpnet", {"control": 1}, r"control.profile, control.totals\)"),
+    ],
+)
+def test_architectures_with_weights_that_keras_files_lack_are_refused(
+    tmp_path, architecture, parameters, unread
+):
+    """Their other arrays fit, so that the file would be read, and the rest stay random."""
+    path = tmp_path / "w.h5"
+    model = build_model(architecture, parameters, (Track("a"),), "toy")
+    state = model.module.state_dict()
+    kernels = [
+        f"{name}.{part}"
+        for name, layer in model.module.named_modules()
+        if isinstance(layer, torch.nn.Conv1d | torch.nn.Linear)
+        for part in ("weight", "bias")
+    ]
+    save_keras(path, [("layer", [(name, state[name].numpy().T) for name in kernels])])
+    with pytest.raises(
+        InputError, match=rf"'{architecture}' cannot be read from Keras files: .*{unread}"
+    ):
+        fill_from_keras(model.module, path, architecture)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.99])

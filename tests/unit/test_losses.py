@@ -91,7 +91,7 @@ class Sure(torch.nn.Module):
 
 @pytest.mark.parametrize(("logit", "target"), [(30.0, 0.0), (-40.0, 1.0), (0.3, 1.0), (-2.0, 0.0)])
 def test_what_is_surely_wrong_has_a_gradient_in_training(logit, target):
-    """p - y in the logit, also where the probability is 0 or 1 in float32."""
+    """The probability less the target, also where the former is 0 or 1 in float32."""
     network, targets = Sure(logit), torch.full((3, 1, 1), target)
     module, loss = for_training(network, BceLoss())
     loss(module(torch.zeros(3, 4, 5)), targets).backward()

@@ -13,6 +13,7 @@ from seqtrust.measured import MeasuredWindows, write_measured
 from seqtrust.measured_sources import measure_basenji, measure_signals, measured_intervals
 from seqtrust.models.facts import Track
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
+from seqtrust.tables import metadata_of
 from seqtrust.targets import Targets, open_targets
 
 BINS, WIDTH, CROP = 4, 10, 5
@@ -64,6 +65,43 @@ def test_what_is_written_is_read(tmp_path, monkeypatch, half):
         )
         turned = measured.of_window(window(100 * row, strand="-"), CROP)
         np.testing.assert_array_equal(turned, found[::-1][:, [1, 0, 2, 3]])
+
+
+def test_repeated_intervals(tmp_path):
+    path, about = tmp_path / "m.arrow", {"source": "a folder"}
+    (key, values), other = rows_of(2)
+    values[0, 0], values[1, 1] = np.nan, 0.0
+    negative = np.where(values == 0, np.float32(-0.0), values)
+    lines = []
+    rows = [(key, values), other, (key, values.copy()), (key, negative)]
+    count = write_measured(path, rows, TRACKS, WIDTH, BINS, about, progress=lines.append)
+    assert count == 2
+    assert lines == [
+        "2 rows repeat the interval and the values of an earlier one in a folder and are written "
+        "once"
+    ]
+    lines.clear()
+    write_measured(path, rows_of(2), TRACKS, WIDTH, BINS, about, progress=lines.append)
+    assert lines == []
+    before = path.read_bytes()
+    with pytest.raises(InputError) as error:
+        write_measured(path, [(key, values), other, (key, values + 1)], TRACKS, WIDTH, BINS, about)
+    assert "a folder: the interval chr1:5-45 (0-based) is repeated with other values" in str(
+        error.value
+    )
+    assert path.read_bytes() == before
+
+
+def test_strands_that_do_not_name_each_other_are_not_written(tmp_path):
+    for partner, more in ((3, ""), (7, " (the tracks are 0 to 3)")):
+        tracks = [Track("plus", "", partner), *TRACKS[1:]]
+        with pytest.raises(InputError) as error:
+            write_measured(
+                tmp_path / "m.arrow", rows_of(1), tracks, WIDTH, BINS, {"source": "t.txt"}
+            )
+        said = f"t.txt: track 0 ('plus') names track {partner} as its other strand, which does not"
+        assert str(error.value).startswith(f"{said} name it back{more}: ")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_values_stay_on_disk(tmp_path):
@@ -172,6 +210,36 @@ def test_what_is_on_the_blacklist_is_not_measured(tmp_path):
     )
     found = open_targets(tmp_path / "m.arrow", missing=True).of_window(window(0), CROP)
     assert np.isnan(found).any(axis=1).tolist() == [True, False, False, False]
+
+
+def test_a_blacklist_of_another_assembly_is_refused(tmp_path):
+    table, _ = write_signals(tmp_path)
+    (tmp_path / "black.bed").write_text("toy1\t0\t15\n")
+    windows = sequence_set([window(0)])
+    with pytest.raises(InputError) as error:
+        measure_signals(
+            tmp_path / "m.arrow", table, windows, SIGNALS, blacklist=tmp_path / "black.bed"
+        )
+    assert f"{tmp_path / 'black.bed'} has no contig of the intervals (chr1); it has: toy1" in str(
+        error.value
+    )
+
+
+def test_the_source_is_told_by_its_bytes(tmp_path):
+    table = tmp_path / "targets.tsv"
+    table.write_text("name\tfile\na\t0.bedGraph\nb\t0.bedGraph\n")
+    (tmp_path / "0.bedGraph").write_text("chr1\t0\t500\t3\n")
+    windows = sequence_set([window(0)])
+
+    def digest():
+        measure_signals(tmp_path / "m.arrow", table, windows, SIGNALS)
+        with pa.memory_map(str(tmp_path / "m.arrow")) as file:
+            return metadata_of(pa.ipc.open_file(file).schema)["source_sha256"]
+
+    first = digest()
+    assert digest() == first
+    (tmp_path / "0.bedGraph").write_text("chr1\t0\t500\t4\n")
+    assert digest() != first
 
 
 def test_windows_that_hold_no_whole_bins():

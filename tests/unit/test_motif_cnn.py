@@ -142,6 +142,8 @@ def test_the_logit_is_what_the_sigmoid_gets():
         ({"activation": "swish"}, "activation is 'swish', but must be one of relu, gelu"),
         ({"dropout": [0.1]}, r"dropout is \[0.1\], but must be 3 rates"),
         ({"width": 0}, "width is 0, but must be at least 1"),
+        ({"width": 1.5}, "width is 1.5, but must be a whole number"),
+        ({"bin_width": 100.0}, "bin_width is 100.0, but must be a whole number"),
         ({"input_length": 99}, "leave nothing"),
         ({"bin_width": 300}, "equally many bases"),
     ],

@@ -301,6 +301,9 @@ def test_fixed_masks_drop_the_same_units_of_reference_and_mutant(family, tmp_pat
 def test_parameters_that_cannot_be_are_refused(family):
     for parameters, message in (
         ({"channels": 0}, f"{family}: channels is 0, but must be at least 1"),
+        ({"channels": 64.0}, f"{family}: channels is 64.0, but must be a whole number"),
+        ({"input_length": 42.0}, f"{family}: input_length is 42.0, but must be a whole number"),
+        ({"kernel": 5.0}, f"{family}: kernel is 5.0, but must be odd and positive"),
         ({"kernel": 4}, f"{family}: kernel is 4, but must be odd and positive"),
         ({"pool": 50}, f"{family}: input_length is 42 bp, but must be at least pool, 50 bp"),
         ({"dropout": 1.0}, rf"{family}: dropout is 1.0, but must be in \[0, 1\)"),
@@ -323,6 +326,8 @@ def test_parameters_of_one_family_are_refused_by_name():
         network("pooled_cnn", second_kernel=2)
     with pytest.raises(InputError, match="bilstm: units is 0, but must be at least 1"):
         network("bilstm", units=0)
+    with pytest.raises(InputError, match=r"blocks is 1\.5, but must be a whole number"):
+        network("transformer", blocks=1.5)
 
 
 def tiles(width=512):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +17,11 @@ from safetensors.torch import load_file, save_file
 from test_training import Streamed, network, plain, planted
 
 from seqtrust.errors import InputError
+from seqtrust.models import training_processes
+from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate
 from seqtrust.models.distributed import Group
+from seqtrust.models.facts import Track
 from seqtrust.models.training import train, train_from
 from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_job import TrainingJob
@@ -30,7 +35,7 @@ RANDOM = COMMON | {
     "regularisation": {"mixup": 0.3, "manifold_noise": 0.1, "spectral_norm": True},
     "accumulate": 2,
 }
-KEPT_STATE = 7
+KEPT_STATE, LONG = 7, 256
 
 
 def data(training, seed=0):
@@ -60,9 +65,36 @@ def classes(training):
     return codes, targets, splits
 
 
+class Shown(Streamed):
+    """Notes the windows of every epoch's order, and those that a process is given."""
+
+    def __init__(self, codes, targets):
+        super().__init__(codes, targets)
+        self.epochs = []
+
+    def batches(self, order, size, skip, part):
+        orders = [] if order is None else [int(order)]
+        rows = []
+        self.epochs.append({"order": orders, "rows": rows})
+        for batch in super().batches(order, size, skip, part):
+            rows.extend(batch.rows.tolist())
+            yield batch
+
+
 def sources():
     codes, targets, _ = planted()
-    return Streamed(codes[:41], targets[:41]), Streamed(codes[41:], targets[41:])
+    return Shown(codes[:41], targets[:41]), Shown(codes[41:], targets[41:])
+
+
+def dense():
+    """A classifier whose dense layer has a norm over windows."""
+    return build_model("cnn_dist", {"input_length": LONG}, [Track("a")], "toy")
+
+
+def labelled(training):
+    codes, targets, splits = classes(training)
+    whole = np.nanmax(targets[:, :4, :1], axis=1, keepdims=True)
+    return codes, np.nan_to_num(whole), splits
 
 
 def runs(folder, processes):
@@ -83,8 +115,13 @@ def runs(folder, processes):
         arguments = RANDOM | {"missing_targets": "mask"} | more
         record = train(model, *data(41), checkpoint=checkpoint[attempt], **arguments)
         note(name, model, record)
-    model = plain()
-    note("streamed", model, train_from(model, *sources(), **COMMON, **more))
+    model, shown = plain(), sources()
+    note("streamed", model, train_from(model, *shown, **COMMON, **more))
+    rank = torch.distributed.get_rank() if processes > 1 else 0
+    (folder / f"shown.{rank}.json").write_text(json.dumps([source.epochs for source in shown]))
+    # the last window of an epoch is alone in the first process
+    model = dense()
+    note("dense", model, train(model, *labelled(41), **COMMON, **more, loss="bce"))
     model = plain()
     metric = {"validation_metric": "auroc"}
     note("classes", model, train(model, *classes(41), **PLAIN, **metric, **more))
@@ -148,12 +185,19 @@ def test_two_processes_train_what_one_trains(together, alone, name):
     )
 
 
-@pytest.mark.parametrize("name", ["uneven", "random", "streamed"])
+@pytest.mark.parametrize("name", ["uneven", "random", "streamed", "dense"])
 def test_both_processes_end_with_equal_weights(together, name):
     """Also in the statistics of norms, which each process computes over windows of its own."""
     first, second = tensors(together, name), tensors(together, name, rank=1)
-    tracked = "num_batches_tracked"
-    assert all(torch.equal(first[key], second[key]) for key in first if tracked not in key)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_window_that_is_alone_in_a_process_moves_no_norm(together):
+    found = tensors(together, "dense")
+    steps = [found[key] for key in found if key.endswith("num_batches_tracked")]
+    epochs = record(together, "dense").best_epoch
+    assert len(steps) == 5
+    assert all(count == 4 * epochs for count in steps)
 
 
 @pytest.mark.parametrize("name", ["again", "resumed"])
@@ -167,12 +211,21 @@ def test_dropout_differs_between_processes_and_numbers_of_them(together, alone):
     assert record(together, "random").train_loss != alone["random"][1].train_loss
 
 
-def test_a_stream_is_shown_in_equal_parts(together, alone):
-    """Of 41 windows one is left out of an epoch of two processes."""
+def test_a_stream_is_shown_in_equal_parts(together):
+    """Of 41 windows one is left out of an epoch of two processes, of validation windows none."""
     assert record(together, "streamed").windows == {"train": 41, "validation": 19}
-    assert record(together, "streamed").train_loss == pytest.approx(
-        alone["streamed"][1].train_loss, rel=0.2
+    first, second = (json.loads((together / f"shown.{rank}.json").read_text()) for rank in range(2))
+    training, validation = (
+        list(zip(*pair, strict=True)) for pair in zip(first, second, strict=True)
     )
+    assert len(training) == len(validation) == COMMON["epochs"]
+    for one, other in training:
+        assert one["order"] == other["order"]
+        drawn = np.random.default_rng(one["order"][0]).permutation(41)[:40]
+        assert len(one["rows"]) == len(other["rows"]) == 20
+        assert sorted(one["rows"] + other["rows"]) == sorted(drawn)
+    for one, other in validation:
+        assert sorted(one["rows"] + other["rows"]) == list(range(19))
 
 
 def test_what_is_gathered_may_differ_in_length(together):
@@ -255,9 +308,118 @@ def test_what_is_wrong_in_a_process_is_one_message(tmp_path):
 def test_a_process_that_fails_shows_its_traceback(tmp_path):
     broken = job(tmp_path)
     Path(broken.inputs["sequences"]).unlink()
-    message = r"(?s)^training process [01] failed:\nTraceback.*w\.parquet"
+    message = r"(?s)^training process [01] failed:\nTraceback.*w\.parquet.*exitcode\s*: 1"
     with pytest.raises(RuntimeError, match=message):
         run_job(broken, print)
+
+
+WORKER = """
+import atexit, os, sys, time
+from pathlib import Path
+from seqtrust.models import training_processes
+from seqtrust.models.training_loop import Trainer
+
+folder, ours = Path(sys.argv[1]), Path({ours!r})
+
+def step(trainer, batch):
+    rank = trainer.group.rank
+{step}
+
+Trainer._take_step = step
+training_processes.main(folder)
+"""
+SECOND_FAILS = """
+    if rank == 1:
+        atexit.register(time.sleep, 1)
+        raise ValueError("the disk of the second process is full")
+    while not (folder / "traceback.1.txt").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    raise ValueError("connection closed")
+"""
+BOTH_WAIT = """
+    text = f"{os.getpid()} {os.getppid()}"
+    (ours / f"unfinished.{rank}").write_text(text)
+    (ours / f"unfinished.{rank}").rename(ours / f"pids.{rank}")
+    time.sleep(600)
+"""
+RULE = """
+import sys
+from pathlib import Path
+from seqtrust.models import training_processes
+from seqtrust.models.training_job import TrainingJob
+
+command = training_processes._command
+training_processes._command = lambda *of: [*command(*of)[:-3], sys.argv[2], of[1]]
+training_processes.run_job(TrainingJob.from_json(Path(sys.argv[1]).read_text()), print)
+"""
+
+
+def worker(folder, step):
+    """A program that is one of the processes, whose steps are replaced."""
+    path = folder / "worker.py"
+    path.write_text(WORKER.format(ours=str(folder), step=step))
+    return str(path)
+
+
+def test_the_process_that_fails_first_is_the_one_that_is_shown(tmp_path, monkeypatch):
+    command, program = training_processes._command, worker(tmp_path, SECOND_FAILS)
+    monkeypatch.setattr(
+        training_processes, "_command", lambda *of: [*command(*of)[:-3], program, of[1]]
+    )
+    with pytest.raises(RuntimeError) as failure:
+        run_job(job(tmp_path), print)
+    cause, _, tail = str(failure.value).partition("\ntraining processes failed:\n")
+    assert cause.startswith("training process 1 failed:\nTraceback")
+    assert "ValueError: the disk of the second process is full" in cause
+    assert "connection closed" not in cause
+    assert "exitcode" in tail
+
+
+def running(process):
+    """Whether a process is there and no zombie."""
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def until(condition, seconds):
+    """Wait for a condition."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
+
+
+def test_nothing_goes_on_when_the_rule_is_killed(tmp_path):
+    (tmp_path / "job.json").write_text(job(tmp_path).to_json())
+    (tmp_path / "rule.py").write_text(RULE)
+    root = Path(__file__).parents[2]
+    files = [tmp_path / f"pids.{rank}" for rank in range(2)]
+    with (tmp_path / "log").open("w") as log:
+        rule = subprocess.Popen(
+            [sys.executable, "rule.py", "job.json", worker(tmp_path, BOTH_WAIT)],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(root / "scripts"), "TMPDIR": str(tmp_path)},
+            stdout=log,
+            stderr=log,
+        )
+    started = set()
+    try:
+        until(lambda: all(file.exists() for file in files) or rule.poll() is not None, 240)
+        assert all(file.exists() for file in files), (tmp_path / "log").read_text()
+        started = {int(pid) for file in files for pid in file.read_text().split()}
+        assert len(started) == 3
+        assert all(running(pid) for pid in started)
+        rule.kill()
+        rule.wait()
+        assert until(lambda: not any(running(pid) for pid in started), 20)
+    finally:
+        rule.kill()
+        rule.wait()
+        for pid in filter(running, started):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_more_processes_than_gpus_are_refused(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Means over intervals: both formats against a loop over bases."""
 
 import gzip
+import tracemalloc
 
 import numpy as np
 import pyBigWig
@@ -70,6 +71,17 @@ def test_both_formats_agree_with_a_loop_over_bases(tmp_path_factory, seed, numbe
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
+def test_a_row_of_a_bedgraph_takes_few_bytes(tmp_path):
+    rows = 20_000
+    lines = (f"toy{i % 2}\t{10 * i}\t{10 * i + 9}\t{i % 7}\n" for i in range(rows))
+    (tmp_path / "s.bg").write_text("".join(lines))
+    tracemalloc.start()
+    mean_signal(tmp_path / "s.bg", [("toy1", 0, 10)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 60 * rows
+
+
 def test_contigs_may_be_spelled_otherwise_and_missing_ones_have_no_value(tmp_path):
     write_bedgraph(tmp_path / "s.bg", {"chr20": [(0, 10, 2.0), (20, 30, 4.0)]})
     found = mean_signal(tmp_path / "s.bg", [("20", 5, 25), ("21", 0, 10), ("20", 10, 20)])
@@ -80,6 +92,8 @@ def test_contigs_may_be_spelled_otherwise_and_missing_ones_have_no_value(tmp_pat
     ("name", "text", "said"),
     [
         ("s.bg", "toy1\t0\t10\t1\ntoy1\t5\t20\t1\n", "line 2: toy1:5-20 overlaps line 1"),
+        ("s.bg", "toy1\t9\t20\t1\n\ntoy1\t0\t10\t1\n", "line 1: toy1:9-20 overlaps line 3"),
+        ("s.bg", f"toy1\t0\t{10**20}\t1\n", "line 1: expected contig, start, end and value"),
         ("s.bg", "toy1\t0\t10\n", "line 1: expected contig, start, end and value"),
         ("s.bg", "toy1\t10\t10\t1\n", "line 1: expected contig"),
         ("s.bg", "toy1\t0\t10\tnan\n", "finite value"),

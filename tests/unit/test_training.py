@@ -15,13 +15,15 @@ from seqtrust import bases
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, save_replicate
+from seqtrust.models.distributed import Group
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.losses import PoissonLoss
 from seqtrust.models.model import Model
 from seqtrust.models.schedules import rate_factor
 from seqtrust.models.training import initialise, train, train_from
 from seqtrust.models.training_data import Control, Windows, data_digest, swapped_targets
-from seqtrust.models.training_settings import Seeds
+from seqtrust.models.training_norms import WindowNorms
+from seqtrust.models.training_settings import Seeds, TrainingSettings
 from seqtrust.models.window_source import Batch, share
 
 MOTIF = bases.encode("TGACTCAGC")
@@ -647,3 +649,127 @@ def test_a_control_that_is_not_finite_is_located():
     message = "control nan in window 5 .from 0., bin 3, track 'input_forward': inputs must be"
     with pytest.raises(InputError, match=message):
         train(plain(2), codes, targets, splits, seed=0, control=control, missing_targets="mask")
+
+
+def dense_run(training, architecture="cnn_dist", **settings):
+    """A classifier, of which `cnn_dist` has a norm behind a dense layer, and so many windows."""
+    codes, targets, splits = planted()
+    rows = [row for row, split in enumerate(splits) if split == "validation"]
+    rows += [row for row, split in enumerate(splits) if split == "train"][:training]
+    sizes = {"cnn_dist": {"input_length": LENGTH}, "cnn": {"output": "sigmoid", "pool": [BIN]}}
+    model = build_model(architecture, sizes[architecture], [Track("a")], "toy")
+    labels = (targets[..., :1] > 1).astype(np.float32)
+    if architecture == "cnn_dist":
+        labels = labels[:, :3].max(axis=1, keepdims=True)
+    arguments = {"seed": 0, "epochs": 1, "batch_size": 4, "loss": "bce"} | settings
+    record = train(model, codes[rows], labels[rows], [splits[row] for row in rows], **arguments)
+    assert np.isfinite(record.train_loss).all()
+    return model
+
+
+def tracked(model):
+    """Batches that every batch norm has seen."""
+    state = model.module.state_dict()
+    return {int(state[name]) for name in state if name.endswith("num_batches_tracked")}
+
+
+@pytest.mark.parametrize(
+    ("training", "settings", "seen"),
+    [
+        (5, {}, 1),
+        (6, {}, 2),
+        (4, {"accumulate": 3}, 1),
+        (5, {"accumulate": 3}, 1),
+        (5, {"precision": "bfloat16"}, 1),
+        (5, {"regularisation": {"adversarial": {"steps": 1}, "gaussian_noise": 0.1}}, 2),
+    ],
+)
+def test_a_window_that_is_alone_moves_no_norm_behind_a_dense_layer(training, settings, seen):
+    first, second = (dense_run(training, **settings) for _ in range(2))
+    assert tracked(first) == {seen}
+    assert torch.equal(weights(first), weights(second))
+    assert not first.module.training
+
+
+def test_a_window_that_is_alone_moves_norms_that_are_over_positions_too():
+    assert tracked(dense_run(5, "cnn")) == {2}
+
+
+def test_norms_of_a_lone_window_are_those_of_evaluation_inside_alone():
+    module = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 3, 8), torch.nn.Flatten(), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5)
+    )
+    window = torch.rand(1, 4, 8, generator=torch.Generator().manual_seed(0))
+    norms = WindowNorms(module, (window,))
+    module.train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        module(window)
+    with norms.shown(1):
+        assert [layer.training for layer in module] == [True, True, False, True]
+        shown = module[2](module[1](module[0](window)))
+    assert all(layer.training for layer in module)
+    with norms.shown(2):
+        assert all(layer.training for layer in module)
+    module.eval()
+    assert torch.equal(shown, module(window))
+
+
+@pytest.mark.parametrize(
+    ("training", "settings"),
+    [(20, {"accumulate": 4}), (20, {"batch_size": 1}), (1, {}), (3, {"accumulate": 3})],
+)
+def test_norms_that_would_never_see_two_windows_are_refused_before_training(training, settings):
+    asked = {"batch_size": 4, "accumulate": 1} | settings
+    message = (
+        f"^batch_size {asked['batch_size']}, accumulate {asked['accumulate']} and processes 1 show "
+        f"every one of {training} training windows alone, but the network has a batch norm over "
+        f"windows: .* above accumulate x processes = {asked['accumulate']}$"
+    )
+    with pytest.raises(InputError, match=message):
+        dense_run(training, **settings)
+    dense_run(training, "cnn", **settings)
+
+
+def test_processes_with_a_window_each_are_refused_too():
+    module = dense_run(6).module
+    norms = WindowNorms(module, (torch.zeros(1, 4, LENGTH),))
+    message = "accumulate 2 and processes 3 show .* above accumulate x processes = 6"
+    with pytest.raises(InputError, match=message):
+        norms.refuse_lone_windows(TrainingSettings(batch_size=6, accumulate=2, processes=3), 99)
+    norms.refuse_lone_windows(TrainingSettings(batch_size=9, accumulate=2, processes=3), 99)
+
+
+class Placed(Exception):
+    """Where a run would have put its windows."""
+
+
+@pytest.mark.parametrize(
+    ("asked", "device"), [("cuda:1", "cuda:1"), ("cuda", "cuda"), ("auto", "cuda"), ("cpu", "cpu")]
+)
+def test_a_run_goes_to_the_very_gpu_that_is_asked_for(monkeypatch, asked, device):
+    def of_split(*arguments):
+        raise Placed(str(arguments[-1]))
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(Windows, "of_split", of_split)
+    with pytest.raises(Placed, match=f"^{device}$"):
+        trained(device=asked)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_gpus_of_processes_that_were_not_started_are_refused(monkeypatch, streamed):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    run, data = (train_from, streams()) if streamed else (train, planted())
+    with pytest.raises(InputError, match="2 processes asked for, but this is one of 1"):
+        run(plain(), *data, seed=0, processes=2, device="cuda")
+
+
+def test_every_process_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    assert Group.current(2, torch.device("cuda")).device == torch.device("cuda:1")
+    assert Group.current(2, torch.device("cpu")).device == torch.device("cpu")
+    with pytest.raises(InputError, match="2 processes take a GPU each, but device is 'cuda:0': u"):
+        Group.current(2, torch.device("cuda:0"))

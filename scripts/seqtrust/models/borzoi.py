@@ -1,8 +1,9 @@
 """Architecture "borzoi" (Linder et al. 2025), the network of the package borzoi-pytorch.
 
-Convolutions down to bins of 128 bp, attention between them, and up again to bins of 32 bp. Its
-outputs are squashed coverage, as it was trained on: the sum of a bin to the power of 3/4 (RNA
-and ATAC tracks), its excess over a soft limit reduced to the square root, times a scale.
+Convolutions down to bins of 128 bp, attention between them, and up again to bins of 32 bp. The
+network's outputs are squashed coverage, as it was trained on: the sum of a bin to the power of
+3/4 (RNA and ATAC tracks), its excess over a soft limit reduced to the square root, times a scale.
+The model undoes that and predicts coverage.
 """
 
 import csv

@@ -156,6 +156,31 @@ def track_labels(tracks: Sequence[Track]) -> tuple[str, ...]:
     )
 
 
+def refuse_one_sided(tracks: Sequence[Track], source: str = "") -> None:
+    """Nothing, or an error where the track of the other strand does not name a track back.
+
+    Args:
+        tracks: all of a model or of a table, in order.
+        source: what they come from, for the message.
+
+    Raises:
+        InputError: the message names the source, and the track with its index from 0.
+    """
+    for index, track in enumerate(tracks):
+        partner = track.reverse_complement_index
+        if partner is None:
+            continue
+        there = 0 <= partner < len(tracks)
+        if there and _partner(tracks, partner) == index:
+            continue
+        none = "" if there else f" (the tracks are 0 to {len(tracks) - 1})"
+        raise InputError(
+            f"{source and source + ': '}track {index} ({track.name!r}) names track {partner} as "
+            f"its other strand, which does not name it back{none}: the two strands of an "
+            "experiment name each other"
+        )
+
+
 def _refuse_bad_numbers(facts: Facts) -> None:
     if facts.bin_width < 1 or facts.crop < 0 or facts.receptive_field < facts.bin_width:
         raise InputError(
@@ -177,16 +202,9 @@ def _refuse_bad_tracks(tracks: tuple[Track, ...]) -> None:
                 f"track {index} ({track.name!r}) is the variance of track {mean}, which is no "
                 "other track with a mean"
             )
-        partner = track.reverse_complement_index
-        if partner is None:
-            continue
-        if not 0 <= partner < len(tracks) or _partner(tracks, partner) != index:
-            raise InputError(
-                f"track {track.name!r} names track {partner} as its other strand, "
-                "which does not name it back"
-            )
+    refuse_one_sided(tracks)
 
 
-def _partner(tracks: tuple[Track, ...], index: int) -> int:
+def _partner(tracks: Sequence[Track], index: int) -> int:
     partner = tracks[index].reverse_complement_index
     return index if partner is None else partner

@@ -173,8 +173,8 @@ def _refuse_unread(module: torch.nn.Module, slots: Sequence[Slot], architecture:
     ]
     if unread:
         raise InputError(
-            f"architecture {architecture!r} cannot be read from Keras files: with its parameters it "
-            f"has weights that no layer of theirs is read into ({', '.join(unread[:3])}"
+            f"architecture {architecture!r} cannot be read from Keras files: with its parameters "
+            f"it has weights that no layer of theirs is read into ({', '.join(unread[:3])}"
             + (f" and {len(unread) - 3} more" if len(unread) > 3 else "")
             + "): give a state dict (safetensors or PyTorch)"
         )

@@ -112,7 +112,8 @@ def train(
     refuse_bad_data(model.facts, codes, targets, splits, chosen, control)
     group = Group.current(chosen.processes, torch.device(chosen.device))
     training, validation = (
-        Windows.of_split(split, codes, targets, splits, group.device) for split in (TRAIN, VALIDATION)
+        Windows.of_split(split, codes, targets, splits, group.device)
+        for split in (TRAIN, VALIDATION)
     )
     return _train(
         model,
@@ -196,7 +197,11 @@ def _train(
     drawn = seed if isinstance(seed, Seeds) else Seeds.derive(seed)
     seeds = drawn.with_fixed(settings.fixed_seeds)
     run = _run_digest(model, settings, seeds, control, data, checkpoint) if checkpoint else ""
-    with torch_threads(settings.threads), exact_float32(), _dropout_seed(seeds.dropout, group.device):
+    with (
+        torch_threads(settings.threads),
+        exact_float32(),
+        _dropout_seed(seeds.dropout, group.device),
+    ):
         if not settings.keep_weights:
             initialise(model.module.to("cpu"), seeds.initialisation)
         model.to(group.device)

@@ -20,9 +20,10 @@ import torch
 from seqtrust.errors import InputError
 from seqtrust.models.training_job import TrainingJob
 
-_KEPT_LINES = 40
+_KEPT_LINES = 100
 _ERROR, _TRACEBACK = "error.{}.txt", "traceback.{}.txt"
 _JOB = "job.json"
+_RULE = "SEQTRUST_RULE_PROCESS"
 
 
 def run_job(job: TrainingJob, progress: Callable[[str], None]) -> None:
@@ -34,7 +35,8 @@ def run_job(job: TrainingJob, progress: Callable[[str], None]) -> None:
 
     Raises:
         InputError: what a process found wrong, the first one's where several did.
-        RuntimeError: a process failed otherwise; with its traceback or the end of the output.
+        RuntimeError: a process failed otherwise; with the first traceback, in time, and the end of
+            the launcher's output, where the exit codes are.
     """
     if job.processes == 1:
         job.run(progress)
@@ -63,12 +65,19 @@ def run_job(job: TrainingJob, progress: Callable[[str], None]) -> None:
                 raise
         if process.returncode == 0:
             return
-        for kind, error in ((_ERROR, InputError), (_TRACEBACK, RuntimeError)):
-            for rank in range(job.processes):
-                message = Path(folder) / kind.format(rank)
-                if message.exists():
-                    raise error(message.read_text())
-        raise RuntimeError("training processes failed:\n" + "\n".join(tail))
+        for error in _left(folder, _ERROR, job.processes):
+            raise InputError(error.read_text())
+        # the first one in time: others fail because it is gone
+        tracebacks = _left(folder, _TRACEBACK, job.processes)
+        tracebacks.sort(key=lambda path: path.stat().st_mtime_ns)
+        cause = [path.read_text() for path in tracebacks[:1]]
+        raise RuntimeError("\n".join([*cause, "training processes failed:", *tail]))
+
+
+def _left(folder: str, kind: str, processes: int) -> list[Path]:
+    """Messages that processes have left, by rank."""
+    paths = (Path(folder) / kind.format(rank) for rank in range(processes))
+    return [path for path in paths if path.exists()]
 
 
 _MARK = "progress: "
@@ -93,6 +102,7 @@ def _environment(job: TrainingJob) -> dict[str, str]:
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "OMP_NUM_THREADS": str(job.threads),
+        _RULE: str(os.getpid()),
     }
     if sys.platform == "linux":
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -102,8 +112,8 @@ def _environment(job: TrainingJob) -> dict[str, str]:
 def main(folder: Path) -> None:
     """Be one of the processes; the launcher says in the environment which one."""
     rank = int(os.environ["RANK"])
-    parent = os.getppid()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    others = os.getppid(), int(os.environ[_RULE])
+    threading.Thread(target=_end_with, args=others, daemon=True).start()
     job = TrainingJob.from_json((folder / _JOB).read_text())
     if rank == 0:
         _report_warnings()
@@ -139,11 +149,19 @@ def _silent(_: str) -> None:
     """Only the first process reports."""
 
 
-def _end_with(parent: int) -> None:
-    """Leave nothing behind when the launcher is killed: two runs would write one state."""
-    while os.getppid() == parent:
+def _end_with(launcher: int, rule: int) -> None:
+    """Leave nothing behind when either is killed: two runs would write one state."""
+    while os.getppid() == launcher and _runs(rule):
         time.sleep(0.5)
     os._exit(1)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
