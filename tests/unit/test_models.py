@@ -144,6 +144,7 @@ def test_unknown_names_get_the_nearest_one():
     "parameters",
     [
         {"kernel": 4},
+        {"channels": 4.5},
         {"pool": []},
         {"dilations": [0]},
         {"dropout": 1.0},

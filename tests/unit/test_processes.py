@@ -14,7 +14,7 @@ import pysam
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from test_training import Streamed, network, plain, planted
+from training_cases import Streamed, network, plain, planted
 
 from seqtrust.errors import InputError
 from seqtrust.models import training_processes

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
-from test_training import Streamed
+from training_cases import Streamed
 
 from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model

@@ -22,6 +22,7 @@ from seqtrust.models.activations import (
 )
 from seqtrust.models.facts import Facts, Track
 from seqtrust.models.gaussian import MeanAndLogVariance, with_log_variances
+from seqtrust.models.layers import refuse_bad_rate, refuse_bad_sizes, refuse_even
 from seqtrust.models.model import Model
 from seqtrust.models.parameters import plain_parameters
 from seqtrust.models.receptive_field import Reach
@@ -60,17 +61,11 @@ class CnnParameters:
     def __post_init__(self) -> None:
         object.__setattr__(self, "pool", tuple(self.pool))
         object.__setattr__(self, "dilations", tuple(self.dilations))
-        if self.channels < 1 or not self.pool or min(self.pool + self.dilations) < 1:
-            raise InputError(
-                "cnn: channels, every pool and every dilation must be at least 1, "
-                "and there must be at least one pool"
-            )
-        for name in ("kernel", "tower_kernel"):
-            width = getattr(self, name)
-            if width < 1 or width % 2 == 0:
-                raise InputError(f"cnn: {name} is {width}, but must be odd and positive")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"cnn: dropout is {self.dropout}, but must be in [0, 1)")
+        refuse_bad_sizes("cnn", channels=self.channels, pool=self.pool, dilations=self.dilations)
+        if not self.pool:
+            raise InputError("cnn: pool is empty, but there must be at least one")
+        refuse_even("cnn", kernel=self.kernel, tower_kernel=self.tower_kernel)
+        refuse_bad_rate("cnn", self.dropout)
         for name, allowed in (
             ("activation", tuple(ACTIVATIONS)),
             ("output", tuple(OUTPUTS)),
