@@ -271,14 +271,14 @@ def test_analyses_need_predictions_alone(own: Project) -> None:
     ("folder", "table", "columns"),
     [
         ("motifs", "effects.parquet", ("effect", "se")),
-        ("people", "genes.parquet", ("pearson", "spearman", "linear_r", "heritability")),
+        ("people", "genes.parquet", ("pearson", "linear_r", "heritability")),
         ("people", "predictions.parquet", ("values", "reference")),
     ],
 )
 def test_motifs_and_people_need_predictions_alone(
     own: Project, folder: str, table: str, columns: tuple[str, ...]
 ) -> None:
-    """Equal but for ties, whose noise floor a table states once for all of its sets."""
+    """Equal but for ties, and so ranks: a table states one noise floor for all of its sets."""
     results = own.folder / "results/own" / folder
     of_code, tabled = (
         sorted(path.name.partition(".")[2] for path in results.glob(f"{kind}.*"))
