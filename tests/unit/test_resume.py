@@ -90,19 +90,23 @@ def test_a_run_killed_at_any_step_ends_with_equal_bytes(tmp_path, uninterrupted,
     assert (lines[0] == expected) == (states > 0)
 
 
+def finished_between_kills(path, changes):
+    """A model whose run was killed after every second state, and how often."""
+    kills = 0
+    while True:
+        try:
+            return trained(killed_after(path, 2), **changes)[0], kills
+        except Killed:
+            kills += 1
+
+
 @pytest.mark.parametrize("metric", ["pearson", "loss"])
 @pytest.mark.parametrize("schedule", ["plateau", "constant"])
 def test_a_run_killed_at_every_step_in_turn_ends_with_equal_bytes(tmp_path, schedule, metric):
     """Early stopping and the plateau go by the history, which a run has only from its states."""
     changes = {"schedule": schedule, "validation_metric": metric, "patience": 4, "epochs": 9}
     whole = content(tmp_path / "whole", trained(**changes)[0])
-    path = tmp_path / "r.training.safetensors"
-    model, kills = None, 0
-    while model is None:
-        try:
-            model, _ = trained(killed_after(path, 2), **changes)
-        except Killed:
-            kills += 1
+    model, kills = finished_between_kills(tmp_path / "r.training.safetensors", changes)
     assert kills > 10
     assert content(tmp_path / "r", model) == whole
 
@@ -122,13 +126,7 @@ def test_a_run_killed_at_every_step_in_turn_ends_with_equal_bytes(tmp_path, sche
 def test_every_way_of_training_goes_on_as_if_not_killed(tmp_path, changes):
     """Killed at every second state, the last ones of epochs among them."""
     whole = content(tmp_path / "whole", trained(**changes)[0])
-    path = tmp_path / "r.training.safetensors"
-    model, kills = None, 0
-    while model is None:
-        try:
-            model, _ = trained(killed_after(path, 2), **changes)
-        except Killed:
-            kills += 1
+    model, kills = finished_between_kills(tmp_path / "r.training.safetensors", changes)
     assert kills > 3
     assert content(tmp_path / "r", model) == whole
 

@@ -29,6 +29,7 @@ def with_placeholders(project: Project, name: str) -> Path:
     ("name", "jobs"),
     [
         ("borzoi_replicates.yaml", {"import_replicate": 4, "predict": 3 * 4}),
+        ("enformer.yaml", {"import_replicate": 1, "predict": 1, "judge_effects": 2}),
         ("bajwa2024.yaml", {"train_replicate": 5, "measure_basenji": 1, "copy_replicate": 5 * 5}),
     ],
 )
