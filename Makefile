@@ -82,5 +82,5 @@ docs: $(STAMP)
 
 # needs uv; torch stays out of the lock
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-		requirements.in -o requirements.lock
+	echo torch | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--excludes - requirements.in -o requirements.lock
