@@ -69,7 +69,7 @@ def locus_diagnostics(exposure: Effects, outcome: Effects) -> LocusDiagnostics:
     given = exposure.position if exposure.position is not None else outcome.position
     if given is not None:
         places = np.sort(np.where(pairs.used, given, np.inf), axis=-1)
-        new = (np.diff(places, axis=-1) != 0) & np.isfinite(places[..., 1:])
+        new = (places[..., 1:] != places[..., :-1]) & np.isfinite(places[..., 1:])
         positions = new.sum(axis=-1) + np.isfinite(places[..., 0])
     bend, bend_p = _curvature(pairs.x, pairs.y, pairs.outcome_weights, number)
     fits, more = plain.diagnostics, line.diagnostics

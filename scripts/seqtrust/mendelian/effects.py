@@ -168,13 +168,32 @@ def moderated_variance(variance: Floats, df: int) -> Floats:
     if known.sum() < 2:
         return variance
     logs = np.log(variance[known])
-    centred = logs - digamma(df / 2) + np.log(df / 2)
-    excess = centred.var(ddof=1) - polygamma(1, df / 2)
+    prior = variance_prior(float(logs.mean()), float(logs.var(ddof=1)), df)
+    return np.where(known, drawn_to(prior, variance, df), variance)
+
+
+def variance_prior(mean: float, spread: float, df: int) -> tuple[float, float]:
+    """The variance that others are drawn towards, and its degrees of freedom (may be infinite).
+
+    Args:
+        mean: of the logarithms of the variances.
+        spread: variance of these logarithms (ddof 1).
+        df: degrees of freedom of each variance.
+    """
+    centre = mean - float(digamma(df / 2)) + float(np.log(df / 2))
+    excess = spread - float(polygamma(1, df / 2))
     if excess <= 0:
-        return np.where(known, np.exp(centred.mean()), variance)
+        return float(np.exp(centre)), float("inf")
     prior_df = 2 * _inverse_trigamma(excess)
-    prior = np.exp(centred.mean() + digamma(prior_df / 2) - np.log(prior_df / 2))
-    return np.where(known, (prior_df * prior + df * variance) / (prior_df + df), variance)
+    return float(np.exp(centre + digamma(prior_df / 2) - np.log(prior_df / 2))), prior_df
+
+
+def drawn_to(prior: tuple[float, float], variance: Floats, df: int) -> Floats:
+    """The mean of each variance and the prior's, weighted by degrees of freedom."""
+    value, prior_df = prior
+    if np.isinf(prior_df):
+        return np.full_like(variance, value)
+    return (prior_df * value + df * variance) / (prior_df + df)
 
 
 def _inverse_trigamma(value: float) -> float:
