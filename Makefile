@@ -2,7 +2,6 @@
 # make test  every test that this machine can run
 # make test-adapters  tests of Enformer and Borzoi, each with its packages beside those of the workflow
 # make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows,
-#            ISM_PEER_PYTHON=/path/to/python with tangermeme for its rows,
 #            LOCUS=/folder/of/the/real/locus for its haplotypes,
 #            BASENJI=/folder/in/its/layout for training from streamed windows
 PYTHON ?= python3
@@ -46,12 +45,12 @@ bench: $(STAMP)
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/people.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/calibration.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/mendelian.py
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/mendelian_coverage.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/consistency.py
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/inference.py $(if $(LOCUS),--locus $(LOCUS))
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/reading.py --published
 	PYTHONPATH=scripts $(BIN)/python tests/benchmark/cost.py --published
-	PYTHONPATH=scripts $(BIN)/python tests/benchmark/ism.py \
-		$(if $(ISM_PEER_PYTHON),--peer-python $(ISM_PEER_PYTHON))
+	PYTHONPATH=scripts $(BIN)/python tests/benchmark/ism.py
 
 environment: $(STAMP)
 

@@ -21,21 +21,30 @@ pathvars:
 
 wildcard_constraints:
     assembly="[a-z0-9_]+",
+    attribution="[a-z0-9_]+",
     block="[0-9]+",
     calibration="[a-z0-9_]+",
+    cell="[a-z0-9_]+",
+    deepmr="[a-z0-9_]+",
     ensemble="[a-z0-9_]+",
     eqtls="[a-z0-9_]+",
+    grammar="[a-z0-9_]+",
     ism="[a-z0-9_]+",
     library="[a-z0-9_]+",
     measured="[a-z0-9_]+",
+    method="[a-z0-9_]+",
     motifs="[a-z0-9_]+",
+    part="[0-9]+-of-[0-9]+|table",
     people="[a-z0-9_]+",
     points="[a-z0-9_]+",
+    population="[a-z0-9_]+",
     randomness="[a-z0-9_]+",
     reference="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
+    round="[0-9]+",
     set="[a-z0-9_]+",
     sign_calibration="[a-z0-9_]+",
+    simulation="[a-z0-9_]+",
     table="[a-z0-9_]+",
     trust="[a-z0-9_]+",
     variant_file="[a-z0-9_]+",
@@ -52,6 +61,9 @@ localrules:
 
 include: "rules/common_ensembles.smk"
 include: "rules/common_analyses.smk"
+include: "rules/common_attribution.smk"
+include: "rules/common_deepmr.smk"
+include: "rules/common_mr_simulations.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
 include: "rules/measured.smk"
@@ -65,6 +77,10 @@ include: "rules/eqtls.smk"
 include: "rules/people.smk"
 include: "rules/randomness.smk"
 include: "rules/trust.smk"
+include: "rules/attribution.smk"
+include: "rules/populations.smk"
+include: "rules/deepmr.smk"
+include: "rules/mr_simulations.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 
@@ -77,3 +93,5 @@ rule all:
         "<results>/tables/inference_work.tsv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),
         [shard for name in MAPS for shard in map_shards(name)],
+        expand("<results>/attributions/{attribution}.agreement.tsv", attribution=USER_ATTRIBUTIONS),
+        expand("<results>/populations/{population}.motif_sharing.tsv", population=MOTIF_POPULATIONS),

@@ -35,6 +35,8 @@ LEVELLED_PEOPLE = {
 }
 MAPS = config["ism"]
 PLANTED = config.get("planted", {})
+SIMULATIONS = config["mr_simulations"]
+SIMULATION_FIGURES = {"coverage": "coverage", "estimates": "estimates and truth"}
 REFERENCE_ANALYSES = config["reference_analyses"]
 MOTIF_ANALYSES = config["motif_analyses"]
 EQTL_ANALYSES = config["eqtl_analyses"]
@@ -53,6 +55,18 @@ EQTL_FIGURES = {
     "bounds": "eQTLs: more replicates",
     "causal": "eQTLs: causal variants by number of replicates",
 }
+POPULATION_FIGURES = {
+    "scores": "Populations: consistency and generalisation",
+    "nulls": "Populations: consistency beside its null",
+    "truth": "Populations: scores against the known truth",
+    "regret": "Populations: regret of selection rules",
+}
+# of two models, from one of the tables of their cells
+POPULATION_PAIR_FIGURES = {
+    "spheres": ("Populations: directions of attributions", "spheres"),
+    "kmers": ("Populations: k-mers under attributions", "spectra"),
+    "logos": ("Populations: attribution maps", "logos"),
+}
 EQTL_NEGATIVES = [
     score
     for entry in EQTL_ANALYSES.values()
@@ -61,11 +75,15 @@ EQTL_NEGATIVES = [
 ]
 TOGETHER = [name for name, entry in ENSEMBLES.items() if entry["inference"]["together"]]
 HAPLOTYPE_SETS = [name for name, entry in SETS.items() if "haplotypes" in entry["source"]]
-FIGURES = ["class_fractions"]
+FIGURES = ["class_fractions"] if VERDICTS else []
 if len({SETS[name]["length"] for name in HAPLOTYPE_SETS}) > 1:
     FIGURES.append("haplotype_counts")
-if any("train" in entry["model"] for entry in ENSEMBLES.values()):
+if any("train" in entry["model"] and "population" not in entry for entry in ENSEMBLES.values()):
     FIGURES.append("training")
+if not any("judging" in entry for entry in config["populations"].values()):
+    del POPULATION_FIGURES["truth"], POPULATION_FIGURES["regret"]
+if config["populations"]:
+    FIGURES += [f"population_{name}" for name in (*POPULATION_FIGURES, *POPULATION_PAIR_FIGURES)]
 if config["randomness"]:
     FIGURES.append("randomness")
 if config["trust"]:
@@ -81,6 +99,11 @@ if MOTIF_ANALYSES:
     FIGURES += ["motif_agreement", "motif_ranks"]
 if SIGN_CALIBRATIONS:
     FIGURES.append("sign_calibration")
+FIGURES += [
+    f"mr_simulation_{name}_{panel}"
+    for name, entry in SIMULATIONS.items()
+    for panel in [*SIMULATION_FIGURES, *(["published"] if "published" in entry else [])]
+]
 if EQTL_ANALYSES:
     FIGURES += [
         f"eqtl_{name}"
@@ -127,6 +150,8 @@ def assembly_fasta(name):
         return data_path(entry["fasta"])
     if "library" in entry:
         return f"<results>/libraries/{entry['library']}.fa"
+    if "grammar" in entry:
+        return f"<results>/grammars/{entry['grammar']}.fa"
     return f"<results>/assemblies/{name}.fa"
 
 
@@ -136,6 +161,8 @@ def given_or_library(value, suffix):
         return data_path(value)
     if "measured" in value:
         return f"<results>/measured/{value['measured']}.arrow"
+    if "grammar" in value:
+        return f"<results>/grammars/{value['grammar']}.{suffix}"
     return f"<results>/libraries/{value['library']}.{suffix}"
 
 

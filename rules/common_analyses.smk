@@ -210,24 +210,49 @@ def randomness_ensembles(wildcards):
     return {name: replicates(name) for name in compared_ensembles(entry)}
 
 
+def trust_judged(entry):
+    """The entry that a trust score is about, of people or of verdicts."""
+    return PEOPLE[entry["people"]] if "people" in entry else VERDICTS[entry["verdict"]]
+
+
 def trust_inputs(wildcards):
-    """The verdict and further scores; where the training windows are known, all sequences."""
+    """The verdict and what scores are made of: tables, training windows, maps, a distilled network."""
     entry = config["trust"][wildcards.trust]
+    judged = trust_judged(entry)
     if "people" in entry:
-        judged = PEOPLE[entry["people"]]
         files = {"genes": f"<results>/people/{entry['people']}.genes.parquet"}
     else:
-        judged = VERDICTS[entry["verdict"]]
         files = {"verdicts": f"<results>/verdicts/{entry['verdict']}.parquet"}
     files |= {f"table_{name}": data_path(path) for name, path in entry["tables"].items()}
-    if "training" not in entry:
-        return files
-    if "people" not in entry:
-        files["contrasts"] = f"<results>/contrasts/{judged['set']}.parquet"
-    return files | {
-        "sequences": f"<results>/sequences/{judged['set']}.parquet",
-        "training": f"<results>/sequences/{entry['training']['set']}.parquet",
-        "cards": replicate_files_of(judged["ensemble"]),
+    if "training" in entry:
+        files |= {
+            "training": f"<results>/sequences/{entry['training']['set']}.parquet",
+            "cards": replicate_files_of(judged["ensemble"]),
+        }
+    if "maps" in entry:
+        files["maps"] = [
+            shard
+            for replicate in replicates(judged["ensemble"])
+            for shard in attribution_shards(
+                entry["maps"]["attribution"], entry["maps"]["method"], replicate
+            )
+        ]
+    if "distilled" in entry:
+        files["distilled"] = prediction_shards(entry["distilled"]["ensemble"], judged["set"])
+    if {"training", "maps", "distilled"} & set(entry):
+        files["sequences"] = f"<results>/sequences/{judged['set']}.parquet"
+        if "people" not in entry:
+            files["contrasts"] = f"<results>/contrasts/{judged['set']}.parquet"
+    return files
+
+
+def trust_replicates(wildcards):
+    """Names of the replicates that maps are of, and of those that have learned their spread."""
+    entry = config["trust"][wildcards.trust]
+    distilled = entry.get("distilled", {}).get("ensemble")
+    return {
+        "maps": replicates(trust_judged(entry)["ensemble"]),
+        "distilled": replicates(distilled) if distilled else [],
     }
 
 
@@ -235,8 +260,13 @@ def predicted_pairs():
     """Ensembles and the sets that the config has them predict, but for tables made elsewhere."""
     pairs = {}
     for section, entries in config.items():
-        if section not in ("ensembles", "sequence_sets", "ism"):
+        if section not in ("ensembles", "sequence_sets", "ism", "attributions"):
             pairs |= dict.fromkeys(pairs_in(entries))
+    for entry in config["trust"].values():
+        if "distilled" in entry:
+            pairs[entry["distilled"]["ensemble"], trust_judged(entry)["set"]] = None
+    pairs |= dict.fromkeys(population_pairs())
+    pairs |= dict.fromkeys(deep_mr_recalibrated_pairs())
     tables = ensembles_of_kind("table")
     return [pair for pair in pairs if pair[0] not in tables]
 

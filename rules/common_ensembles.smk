@@ -7,7 +7,7 @@ from seqtrust.models.track_table import named_files
 def replicates(ensemble):
     """Names of the replicates of an ensemble."""
     ((kind, model),) = ENSEMBLES[ensemble]["model"].items()
-    if kind == "same":
+    if kind in ("same", "randomised"):
         return replicates(model["ensemble"])
     number = {"train": "replicates", "dropout": "masks"}.get(kind)
     count = model[number] if number else len(replicate_files(ensemble))
@@ -35,6 +35,8 @@ def environment(wildcards):
     """The environment of a job that runs an ensemble's networks."""
     if "ism" in wildcards.keys():
         return environment_of(MAPS[wildcards.ism]["ensemble"])
+    if "attribution" in wildcards.keys():
+        return environment_of(ATTRIBUTIONS[wildcards.attribution]["ensemble"])
     return environment_of(wildcards.ensemble)
 
 
@@ -66,6 +68,19 @@ def signal_inputs(wildcards):
         "signals": [str(path) for path in named_files(table)] if Path(table).exists() else [],
         "sequences": f"<results>/sequences/{settings['set']}.parquet",
     } | given_paths(settings, "blacklist")
+
+
+def teacher_inputs(wildcards):
+    """The predictions that a network is to learn, and the windows that they are of."""
+    settings = config["measured"][wildcards.measured]["predictions"]
+    return {
+        "predictions": prediction_shards(settings["ensemble"], settings["set"]),
+        "sequences": f"<results>/sequences/{settings['set']}.parquet",
+    }
+
+
+def teachers(wildcards):
+    return replicates(config["measured"][wildcards.measured]["predictions"]["ensemble"])
 
 
 def signal_memory(wildcards, input, attempt):
@@ -163,10 +178,14 @@ def training_threads(wildcards):
 
 
 def trained_replicates():
-    """The files of all replicates that are trained in the run, and their ensembles and names."""
+    """The files of replicates that are trained in the run, and their ensembles and names.
+
+    Those of populations are not among them, which are too many for a figure of every one.
+    """
     return {
         f"<results>/ensembles/{ensemble}/{replicate}.safetensors": [ensemble, replicate]
         for ensemble in ensembles_of_kind("train")
+        if "population" not in ENSEMBLES[ensemble]
         for replicate in replicates(ensemble)
     }
 
@@ -182,6 +201,12 @@ def import_inputs(wildcards):
 def same_replicate(wildcards):
     """The replicate that another ensemble has under this name."""
     ensemble = ENSEMBLES[wildcards.ensemble]["model"]["same"]["ensemble"]
+    return f"<results>/ensembles/{ensemble}/{wildcards.replicate}.safetensors"
+
+
+def randomised_replicate(wildcards):
+    """The replicate whose weights are drawn anew."""
+    ensemble = ENSEMBLES[wildcards.ensemble]["model"]["randomised"]["ensemble"]
     return f"<results>/ensembles/{ensemble}/{wildcards.replicate}.safetensors"
 
 
@@ -206,7 +231,7 @@ def own_network(wildcards):
 
 def network_of(ensemble):
     model = ENSEMBLES[ensemble]["model"]
-    for kind in ("dropout", "same"):
+    for kind in ("dropout", "same", "randomised"):
         if kind in model:
             return network_of(model[kind]["ensemble"])
     own = model.get("own", {})

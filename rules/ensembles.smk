@@ -104,6 +104,28 @@ rule mask_replicate:
         "../scripts/mask_replicate.py"
 
 
+rule randomise_replicate:
+    input:
+        replicate=randomised_replicate,
+        sources=own_sources,
+    output:
+        "<results>/ensembles/{ensemble}/{replicate}.safetensors",
+    log:
+        "<results>/logs/randomise_replicate/{ensemble}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/randomise_replicate/{ensemble}.{replicate}.jsonl"
+    wildcard_constraints:
+        ensemble=names(ensembles_of_kind("randomised")),
+    localrule: True
+    conda:
+        environment
+    params:
+        seed=lambda wildcards: config["seed"] + replicate_index(wildcards),
+        code=code_digest("randomise_replicate"),
+    script:
+        "../scripts/randomise_replicate.py"
+
+
 rule copy_replicate:
     input:
         same_replicate,

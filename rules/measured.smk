@@ -1,4 +1,4 @@
-# Measured tracks of windows: signal files over a set, or a split in Basenji's layout.
+# Measured tracks of windows: signal files over a set, a split in Basenji's layout, or what replicates predict.
 
 
 rule measure_signals:
@@ -46,3 +46,27 @@ rule measure_basenji:
         code=code_digest("measure_basenji"),
     script:
         "../scripts/measure_basenji.py"
+
+
+rule measure_predictions:
+    input:
+        unpack(teacher_inputs),
+    output:
+        "<results>/measured/{measured}.arrow",
+    log:
+        "<results>/logs/measure_predictions/{measured}.log",
+    benchmark:
+        "<results>/benchmarks/measure_predictions/{measured}.jsonl"
+    wildcard_constraints:
+        measured=names(measured_of_kind("predictions")),
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(2000 + 10 * input.size_mb) * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=lookup("measured/{measured}/predictions", within=config),
+        replicates=teachers,
+        code=code_digest("measure_predictions"),
+    script:
+        "../scripts/measure_predictions.py"

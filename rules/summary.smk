@@ -30,6 +30,17 @@ rule headlines:
             table=[name for name in config["accuracy"] if name != PLANTED.get("accuracy")],
         ),
         planted=["<results>/planted.tsv"] if PLANTED else [],
+        deep_mr=expand("<results>/deepmr/{deepmr}.headlines.tsv", deepmr=DEEP_MR),
+        maps=expand(
+            "<results>/attributions/{attribution}.consistency.tsv", attribution=USER_ATTRIBUTIONS
+        ),
+        agreement=expand(
+            "<results>/attributions/{attribution}.agreement.tsv", attribution=USER_ATTRIBUTIONS
+        ),
+        chosen=expand("<results>/populations/{population}.selection.tsv", population=POPULATIONS),
+        correlated=expand(
+            "<results>/populations/{population}.correlations.tsv", population=POPULATIONS
+        ),
     output:
         table="<results>/headlines.tsv",
         page=report(
@@ -47,6 +58,8 @@ rule headlines:
         "../envs/cpu.yaml"
     params:
         labels=[entry["label"] for entry in labelled_verdicts().values()],
+        attributions=[ATTRIBUTIONS[name]["label"] for name in USER_ATTRIBUTIONS],
+        populations=[entry["label"] for entry in POPULATIONS.values()],
         title=config["title"],
         toy=config["toy"],
         code=code_digest("headlines"),

@@ -18,6 +18,7 @@ rule trust:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings=lookup("trust/{trust}", within=config),
+        replicates=trust_replicates,
         seed=config["seed"],
         code=code_digest("trust"),
     script:

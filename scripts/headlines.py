@@ -7,11 +7,16 @@ from seqtrust.logs import log_to
 with log_to(snakemake.log[0]) as log:
     fractions = map(read_tsv, snakemake.input.fractions)
     statistics = map(read_tsv, snakemake.input.statistics)
+    chosen, correlated = (map(read_tsv, snakemake.input[key]) for key in ("chosen", "correlated"))
+    maps, agreement = (map(read_tsv, snakemake.input[key]) for key in ("maps", "agreement"))
     table = headlines.headline_table(
         [
             *map(headlines.from_planted, map(read_tsv, snakemake.input.planted)),
+            *map(read_tsv, snakemake.input.deep_mr),
             *map(headlines.from_accuracy, map(read_tsv, snakemake.input.accuracy)),
             *map(headlines.from_verdict, snakemake.params.labels, fractions, statistics),
+            *map(headlines.from_attributions, snakemake.params.attributions, maps, agreement),
+            *map(headlines.from_population, snakemake.params.populations, chosen, correlated),
         ]
     )
     write_tsv(snakemake.output.table, table)

@@ -6,39 +6,43 @@ from seqtrust.contrasts import CONTRASTS
 from seqtrust.files import write_tsv
 from seqtrust.logs import log_to
 from seqtrust.models.card import read_card
+from seqtrust.predictions import read_replicates
 from seqtrust.sequence_set import read_sequence_set
 from seqtrust.tables import Column, read_table, write_table
+from seqtrust.uncertainty import trust, trust_sources
 from seqtrust.uncertainty.people_tables import GENES
-from seqtrust.uncertainty.trust import (
-    UNITS,
-    gene_scores,
-    likeness_of_units,
-    ranked,
-    read_scores,
-    references_of,
-    references_of_genes,
-    unit_scores,
-)
 from seqtrust.verdicts import SCHEMA, regions_of, splits_of
 
 with log_to(snakemake.log[0]):
-    files, settings = snakemake.input, snakemake.params.settings
-    like = {}
-    if files.get("training"):
-        sequences, training = read_sequence_set(files.sequences), read_sequence_set(files.training)
+    files, params = snakemake.input, snakemake.params
+    settings, known = params.settings, {}
+    if files.get("sequences"):
+        sequences = read_sequence_set(files.sequences)
         if files.get("contrasts"):
-            references = references_of(read_table(files.contrasts, CONTRASTS))
+            references = trust_sources.references_of(read_table(files.contrasts, CONTRASTS))
         else:
-            references = references_of_genes(sequences)
+            references = trust_sources.references_of_genes(sequences)
+    if files.get("training"):
+        training = read_sequence_set(files.training)
         splits = splits_of(training, regions_of(*map(read_card, files.cards)))
-        like = likeness_of_units(sequences, references, training, splits)
-    tables = {name: read_scores(files[f"table_{name}"]) for name in settings["tables"]}
+        known[trust.DISTANCE] = trust_sources.likeness_of_units(
+            sequences, references, training, splits
+        )
+    if files.get("maps"):
+        size = len(files.maps) // len(params.replicates["maps"])
+        shards = [files.maps[row : row + size] for row in range(0, len(files.maps), size)]
+        found = trust_sources.map_agreement(shards)
+        known[trust.AGREEMENT] = trust_sources.of_references(references, found)
+    if files.get("distilled"):
+        distilled = read_replicates(files.distilled, params.replicates["distilled"])
+        spread = trust_sources.predicted_spread(distilled, settings["distilled"]["output"])
+        known[trust.DISTILLED] = trust_sources.of_references(references, spread)
+    tables = {name: trust.read_scores(files[f"table_{name}"]) for name in settings["tables"]}
     if files.get("genes"):
-        columns = gene_scores(read_table(files.genes, GENES).to_pandas(), like, tables)
+        units = read_table(files.genes, GENES).to_pandas()
+        columns = trust.gene_scores(units, known, tables)
     else:
-        columns = unit_scores(read_table(files.verdicts, SCHEMA).to_pandas(), like, tables)
+        columns = trust.unit_scores(read_table(files.verdicts, SCHEMA).to_pandas(), known, tables)
     own = [Column(name, pa.float64(), "score of a table of the config") for name in tables]
-    write_table(snakemake.output.units, UNITS, columns, extra=own)
-    write_tsv(
-        snakemake.output.ranking, ranked(columns, settings["held_out"], snakemake.params.seed)
-    )
+    write_table(snakemake.output.units, trust.UNITS, columns, extra=own)
+    write_tsv(snakemake.output.ranking, trust.ranked(columns, settings["held_out"], params.seed))

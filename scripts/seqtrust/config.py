@@ -8,6 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from seqtrust.attribution.populations import expand_populations, in_populations
 from seqtrust.errors import InputError, nearest_clause
 
 REFERENCES = {
@@ -23,6 +24,9 @@ REFERENCES = {
     "positives": "verdicts",
     "negatives": "verdicts",
     "analysis": "reference_analyses",
+    "attribution": "attributions",
+    "grammar": "grammars",
+    "population": "populations",
 }
 
 
@@ -32,18 +36,30 @@ def load_schema(path: str | Path) -> dict[str, Any]:
 
 
 def checked_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with defaults filled in.
+    """The config with defaults filled in, and with the ensembles that populations stand for.
 
     Raises:
         InputError: a key is unknown (the message names the nearest valid one), a value is of
             the wrong kind, or a name refers to nothing; all faults are listed at once.
     """
+    filled = _without_faults(config, schema)
+    if not filled["populations"]:
+        return filled
+    return _without_faults(expand_populations(filled), schema, expanded=True)
+
+
+def _without_faults(
+    config: Mapping[str, Any], schema: Mapping[str, Any], expanded: bool = False
+) -> dict[str, Any]:
+    """The config with defaults filled in; an error that lists its faults."""
     faults = [_message(error) for error in Draft202012Validator(schema).iter_errors(dict(config))]
     if not faults:
         filled = _filled(config, schema, schema)
         faults = list(_dangling_names(filled))
         if not faults:
             return filled
+    if expanded:
+        faults = in_populations(faults, config)
     raise InputError("the config has faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
 
@@ -106,6 +122,8 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _unknown_outputs(config)
     yield from _analyses_of_other_sets(config)
     yield from _maps_of_tables(config)
+    yield from _maps_of_many_numbers(config)
+    yield from _motifs_without_maps(config)
     yield from _masks_of_nothing(config)
     yield from _inference_without_network(config)
     yield from _unknown_sources(config)
@@ -113,10 +131,14 @@ def _dangling_names(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _variants_of_many_files(config)
     yield from _signs_of_other_verdicts(config)
     yield from _trust_without_truth(config)
+    yield from _trust_of_other_sets(config)
     yield from _scores_of_no_eqtls(config)
     yield from _measured_of_other_kinds(config)
     yield from _training_without_windows(config)
     yield from _bias_without_network(config)
+    yield from _causes_without_maps(config)
+    yield from _simulations_of_nothing(config)
+    yield from _nothing_asked(config)
 
 
 def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
@@ -128,11 +150,12 @@ def _unknown_outputs(config: Mapping[str, Any]) -> Iterator[str]:
     entries |= {
         f"people_analyses/{name}": entry for name, entry in config["people_analyses"].items()
     }
-    for part in ("reference_analyses", "motif_analyses"):
+    for part in ("reference_analyses", "motif_analyses", "attributions"):
         entries |= {f"{part}/{name}": entry for name, entry in config[part].items()}
-    for name, entry in config["point_sets"].items():
-        if "predicted" in entry:
-            entries[f"point_sets/{name}/predicted"] = entry["predicted"]
+    for part, kind in (("point_sets", "predicted"), ("measured", "predictions")):
+        for name, entry in config[part].items():
+            if kind in entry:
+                entries[f"{part}/{name}/{kind}"] = entry[kind]
     for path, entry in entries.items():
         ensemble, output = entry["ensemble"], entry["output"]
         known = list(config["ensembles"].get(ensemble, {}).get("outputs", [output]))
@@ -162,13 +185,50 @@ def _analyses_of_other_sets(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _maps_of_tables(config: Mapping[str, Any]) -> Iterator[str]:
     """Faults of maps that no network is there for."""
-    for name, entry in config["ism"].items():
-        ensemble = entry["ensemble"]
+    entries = [(part, name) for part in ("ism", "attributions") for name in config[part]]
+    for part, name in entries:
+        ensemble = config[part][name]["ensemble"]
         if "table" in config["ensembles"].get(ensemble, {}).get("model", {}):
             yield (
-                f"ism/{name}/ensemble: {ensemble!r} is a table of predictions, which has none of "
-                "mutants: name an ensemble with a network"
+                f"{part}/{name}/ensemble: {ensemble!r} is a table of predictions, which has none "
+                "of mutants: name an ensemble with a network"
             )
+
+
+def _maps_of_many_numbers(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of attributions of more than one number per track, and of empty regions."""
+    for name, entry in config["attributions"].items():
+        outputs = config["ensembles"].get(entry["ensemble"], {}).get("outputs", {})
+        output = outputs.get(entry["output"], {"reduction": "sum"})
+        bins = output.get("bins", "all")
+        several = isinstance(bins, list) and bins[1] - bins[0] > 1
+        if output["reduction"] == "none" and several:
+            yield (
+                f"attributions/{name}/output: {entry['output']!r} has several bins per track, and "
+                "an attribution is of one number: choose an output with reduction sum or mean, or "
+                "with one bin"
+            )
+        first, stop = entry.get("region", (0, 1))
+        if first >= stop:
+            yield f"attributions/{name}/region: [{first}, {stop}) is empty: the first must be less"
+
+
+def _motifs_without_maps(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of motifs by methods without maps of all four bases, and of planted ones unknown."""
+    for name, entry in config["attributions"].items():
+        motifs, path = entry.get("motifs"), f"attributions/{name}/motifs"
+        if motifs is None:
+            continue
+        full = [method for method in entry["methods"] if method != "input_gradient"]
+        for method in motifs.get("methods", [] if full else ["input_gradient"]):
+            if method not in full:
+                yield (
+                    f"{path}/methods: there are no maps of all four bases by {method!r}"
+                    f"{nearest_clause(method, full)}: name methods of attributions/{name}, but not "
+                    "input_gradient"
+                )
+        if "planted" in motifs and "known" not in motifs:
+            yield f"{path}/planted: give the MEME file that has these motifs as known"
 
 
 def _inference_without_network(config: Mapping[str, Any]) -> Iterator[str]:
@@ -193,8 +253,9 @@ def _masks_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
     """Faults of ensembles made of another one that has no such replicates."""
     for name, entry in config["ensembles"].items():
         for kind, refused in (
-            ("dropout", ("table", "dropout", "same")),
-            ("same", ("table", "same")),
+            ("dropout", ("table", "dropout", "same", "randomised")),
+            ("same", ("table", "same", "randomised")),
+            ("randomised", ("table", "dropout", "same", "randomised")),
         ):
             if kind not in entry["model"]:
                 continue
@@ -230,6 +291,31 @@ def _trust_without_truth(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"trust/{name}/people: there is no {people!r} under people_analyses{nearest}"
         elif people is not None and "expression" not in analyses[people]:
             yield f"trust/{name}/people: {people!r} has no expression to be right about"
+
+
+def _trust_of_other_sets(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of trust scores whose maps are of other sequences, or that no output gives."""
+    for name, entry in config["trust"].items():
+        part, key = ("people_analyses", "people") if "people" in entry else ("verdicts", "verdict")
+        judged = config[part].get(entry[key], {})
+        if "maps" in entry and judged:
+            maps = config["attributions"].get(entry["maps"]["attribution"])
+            path, method = f"trust/{name}/maps", entry["maps"]["method"]
+            if maps and method not in maps["methods"]:
+                yield f"{path}/method: no {method!r}{nearest_clause(method, maps['methods'])}"
+            for what, section in (("ensemble", "ensembles"), ("set", "sequence_sets")):
+                there = judged[what] in config[section]
+                if maps and there and maps[what] != judged[what]:
+                    yield (
+                        f"{path}/attribution: its {what} is {maps[what]!r}, that of "
+                        f"{entry[key]!r} is {judged[what]!r}: the maps must be of what is judged"
+                    )
+        if "distilled" in entry:
+            output, ensemble = entry["distilled"]["output"], entry["distilled"]["ensemble"]
+            known = list(config["ensembles"].get(ensemble, {}).get("outputs", [output]))
+            if output not in known:
+                nearest = nearest_clause(output, known)
+                yield f"trust/{name}/distilled: {ensemble!r} has no output {output!r}{nearest}"
 
 
 def _unknown_sources(config: Mapping[str, Any]) -> Iterator[str]:
@@ -318,19 +404,21 @@ def _scores_of_no_eqtls(config: Mapping[str, Any]) -> Iterator[str]:
 def _measured_of_other_kinds(config: Mapping[str, Any]) -> Iterator[str]:
     """Faults of measured windows of sets that have edits, and of windows that no BED is made of."""
     for name, entry in config["measured"].items():
-        chosen = entry.get("bigwigs", {}).get("set")
-        source = config["sequence_sets"].get(chosen, {}).get("source", {"reference": {}})
-        if "reference" not in source:
-            yield (
-                f"measured/{name}/bigwigs/set: {chosen!r} is a set of kind {', '.join(source)}: "
-                "name one of kind reference"
-            )
+        for kind in ("bigwigs", "predictions"):
+            chosen = entry.get(kind, {}).get("set")
+            source = config["sequence_sets"].get(chosen, {}).get("source", {"reference": {}})
+            if "reference" not in source:
+                yield (
+                    f"measured/{name}/{kind}/set: {chosen!r} is a set of kind "
+                    f"{', '.join(source)}: name one of kind reference"
+                )
     for name, entry in config["sequence_sets"].items():
         chosen = entry["source"].get("reference", {}).get("bed", {}).get("measured")
         if chosen and "basenji" not in config["measured"].get(chosen, {"basenji": {}}):
             yield (
                 f"sequence_sets/{name}/source/reference/bed/measured: {chosen!r} is made of "
-                "bigwigs, whose windows are those of its own set: name that set"
+                f"{', '.join(config['measured'][chosen])}, whose windows are those of its own "
+                "set: name that set"
             )
 
 
@@ -349,12 +437,28 @@ def _training_without_windows(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{path}: {part!r} is missing: give set, targets and splits, or basenji"
         if "basenji" in train:
             other = {"training_fraction": 1.0, "bootstrap": False, "control": [], "strands": []}
+            other |= {"shuffled_targets": False}
             for key, plain in other.items():
                 if train[key] != plain:
                     yield (
                         f"{path}/{key}: windows and tracks of a folder of Basenji are used as they "
                         f"are: leave {key} out"
                     )
+
+
+def _causes_without_maps(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of Deep MR on maps that are not there, or that need what a table has not."""
+    for name, entry in config["deep_mr"].items():
+        known, chosen = list(config["ism"]), entry.get("ism")
+        if chosen is not None and chosen not in known:
+            nearest = nearest_clause(chosen, known)
+            yield f"deep_mr/{name}/ism: there is no {chosen!r} under ism{nearest}"
+        if chosen is None:
+            for key, plain in (("recalibration", "none"), ("spacing", None)):
+                if entry.get(key, plain) != plain:
+                    yield f"deep_mr/{name}/{key}: a table has no sequences: leave {key} out"
+            if "spans" in entry["instruments"]:
+                yield f"deep_mr/{name}/instruments/spans: a table has no sequences: leave it out"
 
 
 def _bias_without_network(config: Mapping[str, Any]) -> Iterator[str]:
@@ -393,5 +497,40 @@ def _references(entry: Any, path: str) -> Iterator[tuple[str, str, str]]:
     for key, value in entry.items():
         if key in REFERENCES and isinstance(value, str):
             yield f"{path}/{key}", REFERENCES[key], value
-        elif key not in ("parameters", "arguments", "where"):
+        elif key not in ("parameters", "arguments", "where", "factors", "cell", "without"):
             yield from _references(value, f"{path}/{key}")
+
+
+def _simulations_of_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Faults of Deep MR simulations without replicates, or whose grid names no law."""
+    for name, entry in config["mr_simulations"].items():
+        path = f"mr_simulations/{name}"
+        if not {"oracle", "networks"} & set(entry):
+            yield f"{path}: there is nothing to analyse: give oracle, networks or both"
+        if "networks" not in entry:
+            wanted = [key for key in ("published",) if key in entry]
+            wanted += ["analyses/published"] if entry["analyses"]["published"] else []
+            for key in wanted:
+                yield f"{path}/{key}: the published analysis is of networks: give networks"
+        elif entry["networks"]["further"] == 1:
+            yield f"{path}/networks/further: 1 has no error of its own: give 0, or at least 2"
+        for number, block in enumerate(entry["grid"]):
+            for law in block["laws"]:
+                if law not in entry["laws"]:
+                    nearest = nearest_clause(law, entry["laws"])
+                    yield f"{path}/grid/{number}/laws: there is no law {law!r}{nearest}"
+        for law, settings in entry["laws"].items():
+            low, high = settings.get("uniform", (0, 1))
+            if low > high:
+                yield f"{path}/laws/{law}/uniform: {low} is above {high}: give lowest and highest"
+
+
+def _nothing_asked(config: Mapping[str, Any]) -> Iterator[str]:
+    """A fault of a config that names neither an input nor an analysis."""
+    if not any(config[part] for part in ("assemblies", "mr_simulations")) and not config.get(
+        "deep_mr"
+    ):
+        yield (
+            "top level: there is nothing to do: give assemblies with what is asked of them, or "
+            "mr_simulations"
+        )

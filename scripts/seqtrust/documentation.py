@@ -19,10 +19,12 @@ from seqtrust import (
     sequence_set,
     verdicts,
 )
+from seqtrust.attribution import drawn_maps, map_tables, model_scores, motif_tables
 from seqtrust.calibration import assessment, sign_assessment
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
-from seqtrust.sources import haplotypes
+from seqtrust.mendelian import analysis, instrument_tables, simulated_study
+from seqtrust.sources import grammar, haplotypes
 from seqtrust.tables import TableSchema
 from seqtrust.uncertainty import (
     eqtls,
@@ -39,6 +41,18 @@ TABLES = (
     measured.MEASURED,
     predictions.SCHEMA,
     ism_maps.SCHEMA,
+    instrument_tables.SCHEMA,
+    analysis.LOCAL,
+    analysis.DIAGNOSTICS,
+    simulated_study.ROUNDS,
+    map_tables.SCHEMA,
+    drawn_maps.SPECTRA,
+    drawn_maps.SPHERES,
+    drawn_maps.LOGOS,
+    motif_tables.PATTERNS,
+    motif_tables.MOTIFS,
+    grammar.GRAMMAR_TRUTH,
+    model_scores.SEQUENCES,
     inference_tables.WORK,
     inference_tables.COST,
     effects.SCHEMA,

@@ -7,6 +7,9 @@ from typing import Any
 import pandas as pd
 
 from seqtrust.accuracy import ENSEMBLE
+from seqtrust.attribution.attribution_maps import CORRECTED
+from seqtrust.attribution.scored_maps import NULL_OF
+from seqtrust.attribution.selection import AVERAGE, BEST, CONSTRAINED
 from seqtrust.consistency import CALLED, CORRELATED, OBSERVED, TRUE_PEAKS
 from seqtrust.genome import UNKNOWN_SPLIT
 from seqtrust.verdicts import INCONSISTENT
@@ -74,6 +77,91 @@ def from_verdict(label: str, fractions: pd.DataFrame, statistics: pd.DataFrame) 
             if row["statistic"] in _STATISTICS:
                 title = f"{name}: {_STATISTICS[row['statistic']]}"
                 rows.append((title, row["value"], row["low"], row["high"], None, "", row["units"]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def from_attributions(label: str, scores: pd.DataFrame, agreement: pd.DataFrame) -> pd.DataFrame:
+    """Consistency of a method's maps over the null, and agreement of replicates' maps.
+
+    Means over replicates, or pairs of them, of what each has on average over tracks.
+
+    Args:
+        label: name of the entry of attributions.
+        scores: its consistency scores.
+        agreement: its agreement of maps; without rows where there is one model.
+    """
+    rows: list[tuple[Any, ...]] = []
+    fits = scores["null"] == scores["score"].map(NULL_OF)
+    known = scores[fits & (scores["mode"] == CORRECTED) & scores["excess"].notna()]
+    single = known[known["replicate"] != ENSEMBLE]
+    for (method, score), mine in single.groupby(["method", "score"], sort=False):
+        excess = mine.groupby("replicate", sort=False)["excess"].mean()
+        rows.append(
+            (f"{label}, {str(method).replace('_', ' ')}: {score} consistency over its null",
+             excess.mean(), excess.min(), excess.max(), None, "interval: range of replicates",
+             int(mine["maps"].max()))
+        )  # fmt: skip
+    if agreement.empty:
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+    pairs = agreement[(agreement["comparison"] == "replicates") & agreement["pearson"].notna()]
+    for method, mine in pairs.groupby("method", sort=False):
+        r = mine.groupby(["replicate", "other_replicate"])["pearson"].mean()
+        rows.append(
+            (f"{label}, {str(method).replace('_', ' ')}: Pearson r of two replicates' maps",
+             r.mean(), r.min(), r.max(), None, "interval: range of pairs",
+             int(mine["sequences"].max()))
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def from_population(
+    label: str, selection: pd.DataFrame, correlations: pd.DataFrame
+) -> pd.DataFrame:
+    """What consistency says of truth, or of generalisation where no truth is known, and regret.
+
+    Args:
+        label: name of the population.
+        selection: what rules choose.
+        correlations: of scores.
+    """
+    known = selection["target"].notna().any()
+    target = "snr" if known else "generalisation"
+    plain = correlations[
+        (correlations["statistic"] == "pearson") & (correlations["subset"] == "all")
+    ]
+    plain = plain[plain["against"] == target].set_index(["score", "level"])
+    # fractions of vectors that were published for simulated and for measured data
+    versions = {
+        "kmer": "kmer_published",
+        "embedding": f"embedding_published{'_wide' if known else ''}",
+    }
+    names = {"kmer": "k-mer score", "embedding": "embedding score"}
+    words = "signal to noise of maps" if known else "generalisation"
+    rows: list[tuple[Any, ...]] = []
+    for score, version in versions.items():
+        for column, extra in ((score, ""), (version, ", as published,")):
+            row: Any = plain.loc[(column, "all")]
+            inside = plain["value"].get((column, "within classes"))
+            beside = (inside, "within classes") if not extra else (row["published"], "published")
+            rows.append(
+                (f"{label}: Pearson r of the {names[score]}{extra} and {words}", row["value"],
+                 row["low"], row["high"], *beside, int(row["models"]))
+            )  # fmt: skip
+    if known:
+        mine = selection[selection["target"] == target]
+        at_random = mine.loc[mine["rule"] == AVERAGE, "regret"].iloc[0]
+        by_rule = mine.set_index(["rule", "score"])
+        for (rule, score), said in {
+            (BEST, "generalisation"): "the best generalising model",
+            (CONSTRAINED, "kmer"): "the most consistent of the best (k-mer)",
+            (CONSTRAINED, "embedding"): "the most consistent of the best (embedding)",
+        }.items():
+            chosen: Any = by_rule.loc[(rule, score)]
+            rows.append(
+                (f"{label}: regret in signal to noise of {said}, {chosen['chosen']}",
+                 chosen["regret"], chosen["low"], chosen["high"], at_random, "a model at random",
+                 int(chosen["sequences"]))
+            )  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -198,10 +198,10 @@ def people_values(
     names, values = predictions_of_people(predictions, output, sequences, haplotypes, people)
     flat = values.reshape(-1, values.shape[2])
     one = merged(flat, TIE_FACTOR * predictions.noise_floor[output]).reshape(values.shape)
-    return names, on_people_scale(one, scale)
+    return names, on_scale(one, scale)
 
 
-def on_people_scale(values: Floats, scale: str) -> Floats:
+def on_scale(values: Floats, scale: str) -> Floats:
     """Values on a named scale: `identity`, or `log2p1` for log2(1 + value).
 
     Raises:

@@ -22,6 +22,8 @@ Integers = npt.NDArray[np.int64]
 
 Drawn = TypeVar("Drawn")
 
+SHARP_COLUMNS: Mapping[float, float] = {0.97: 0.70, 0.85: 0.25, 0.55: 0.05}
+
 _REACH = 4.0
 _WORD_COLUMNS = 5
 _SCAN_BASES = 1 << 20
@@ -118,11 +120,13 @@ def _track_from_dict(record: Mapping[str, Any]) -> LinearTrack | SaturatingTrack
 
 
 def random_motifs(
-    rng: np.random.Generator, names: Sequence[str], width: int = 10, distance: int = 6
+    rng: np.random.Generator,
+    names: Sequence[str],
+    width: int = 10,
+    distance: int = 6,
+    best_base: Mapping[float, float] = SHARP_COLUMNS,
 ) -> tuple[Motif, ...]:
     """Motifs with mostly sharp columns whose consensus sequences are unlike each other.
-
-    A column's best base has probability .97 (70 % of columns), .85 (25 %) or .55.
 
     Args:
         rng: source of randomness.
@@ -130,11 +134,12 @@ def random_motifs(
         width: columns per motif.
         distance: least number of mismatches between the consensus of a motif and that of any
             other, on either strand; also between a motif and its own reverse complement.
+        best_base: probability of a column's best base, and the share of columns with it.
     """
     chosen: list[Motif] = []
     while len(chosen) < len(names):
         best = rng.integers(0, 4, size=width)
-        sharpness = rng.choice([0.97, 0.85, 0.55], size=width, p=[0.70, 0.25, 0.05])
+        sharpness = rng.choice(list(best_base), size=width, p=list(best_base.values()))
         columns = tuple(
             tuple(p if base == b else round((1 - p) / 3, 6) for base in range(4))
             for b, p in zip(best.tolist(), sharpness.tolist(), strict=True)
@@ -166,11 +171,36 @@ def _occupancy(
 ) -> Floats:
     result = np.zeros((2, *shape))
     half = threshold * motif.bits.max(axis=1).sum()
-    for strand, tables in enumerate(_word_scores(motif)):
-        scores = sum(table[word] for table, word in zip(tables, words, strict=True))
+    for strand, scores in enumerate(_strand_bits(words, motif)):
         sites = result[strand, ..., : words[0].shape[-1]]
         np.divide(1.0, 1.0 + np.exp(half - scores), out=sites)
     return result
+
+
+def site_bits(codes: Codes, motifs: Sequence[Motif]) -> Iterator[Floats]:
+    """Log2 odds of every site of each motif against a uniform background.
+
+    Args:
+        codes: base codes, shape (..., L).
+        motifs: motifs; those of equal width share work.
+
+    Yields:
+        Bits at the first base of each site, shape (2, ..., L - w + 1); index 0 holds the forward
+        strand, 1 the reverse. -inf with an N.
+    """
+    words: dict[int, list[Integers]] = {}
+    for motif in motifs:
+        if motif.width not in words:
+            words[motif.width] = _words(codes, motif.width)
+        yield np.stack(list(_strand_bits(words[motif.width], motif)))
+
+
+def _strand_bits(words: Sequence[Integers], motif: Motif) -> Iterator[Floats]:
+    for tables in _word_scores(motif):
+        total = tables[0][words[0]]
+        for table, word in zip(tables[1:], words[1:], strict=True):
+            total += table[word]
+        yield total
 
 
 def _words(codes: Codes, width: int) -> list[Integers]:

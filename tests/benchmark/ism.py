@@ -1,20 +1,17 @@
 """Speed of saturation mutagenesis against explicit mutants in batches and against tangermeme.
 
-make bench ISM_PEER_PYTHON=... calls it; tangermeme needs an environment of its own, whose python is
-`--peer-python`. Methods go in turns, on the same network with the same weights. Ours computes every
-substitution of a sequence; the others are timed on some positions in its middle and scaled, because
-each of their mutants costs the same.
+make bench calls it. Methods go in turns, on the same network with the same weights. Ours and
+tangermeme compute every substitution of a sequence; explicit mutants are timed on some positions in
+its middle and scaled, because each of them costs the same.
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import time
 from statistics import median
 
 import numpy as np
 import torch
+from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 
 POSITIONS = 50
 BATCH = 64
@@ -116,32 +113,12 @@ def explicit_mutants(module, codes):
 
 
 def tangermeme(module, codes):
-    """Effects (positions, 4, tracks) of the middle."""
-    from tangermeme.saturation_mutagenesis import saturation_mutagenesis
-
-    start, stop = middle(module)
+    """Effects (L, 4, tracks); it recomputes what an edit changes where it finds that faster."""
     shown = torch.eye(4)[codes.cpu().long()].T[None].contiguous()
     reference, predicted = saturation_mutagenesis(
-        module,
-        shown,
-        start=start,
-        end=stop,
-        batch_size=BATCH,
-        device=str(codes.device),
-        raw_outputs=True,
+        module, shown, batch_size=BATCH, device=str(codes.device), raw_outputs=True
     )
     return (predicted[0] - reference[0]).permute(1, 0, 2).cpu().numpy()
-
-
-def serve(threads, device):
-    """Answer every line, the name of a network, with seconds and effects of tangermeme."""
-    torch.set_num_threads(threads)
-    for line in sys.stdin:
-        module, codes = build(line.strip(), device)
-        began = time.perf_counter()
-        effects = tangermeme(module, codes)
-        answer = {"seconds": time.perf_counter() - began, "effects": effects.tolist()}
-        print(json.dumps(answer), flush=True)
 
 
 def whole_map(module, codes):
@@ -172,31 +149,16 @@ def timed(method, module, codes):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer-python", help="python of an environment with tangermeme")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve(options.threads, options.device)
-        return
     torch.set_num_threads(options.threads)
-    peer = None
-    if options.peer_python:
-        command = [options.peer_python, __file__, "--serve", "--threads", str(options.threads)]
-        command += ["--device", options.device]
-        peer = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
     for name in NETWORKS:
-        report(name, compare(name, options.repeats, peer, options.device))
-    if peer:
-        peer.stdin.close()
-        peer.wait()
+        report(name, compare(name, options.repeats, options.device))
 
 
-def compare(name, repeats, peer, device):
+def compare(name, repeats, device):
     """Seconds for a whole sequence per method, and the largest difference from full passes."""
     module, codes = build(name, device)
     part = slice(*middle(module))
@@ -208,11 +170,9 @@ def compare(name, repeats, peer, device):
         spent, found = timed(whole_map, module, codes)
         seconds.setdefault("ours", []).append(spent)
         difference["ours"] = float(np.abs(found[part] - expected).max())
-        if peer:
-            print(name, file=peer.stdin, flush=True)
-            answer = json.loads(peer.stdout.readline())
-            seconds.setdefault("tangermeme", []).append(answer["seconds"] * scale)
-            difference["tangermeme"] = float(np.abs(answer["effects"] - expected).max())
+        spent, found = timed(tangermeme, module, codes)
+        seconds.setdefault("tangermeme", []).append(spent)
+        difference["tangermeme"] = float(np.abs(found[part] - expected).max())
     return seconds, difference
 
 

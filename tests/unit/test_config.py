@@ -329,6 +329,23 @@ def test_trust_needs_a_truth_that_it_does_not_know(entry, fault):
     assert fault in found
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "fault"),
+    [
+        ("trust/eqtl/maps/attribution", "eqtls", "there is no 'eqtls' under attributions; did you"),
+        ("trust/eqtl/maps/method", "salency", "maps/method: no 'salency'; did you mean 'saliency'?"),
+        ("attributions/eqtl/set", "eqtl_negatives",
+         "maps/attribution: its set is 'eqtl_negatives', that of 'eqtl' is 'eqtl': the maps must"),
+        ("attributions/eqtl/ensemble", "mc", "maps/attribution: its ensemble is 'mc', that of"),
+        ("trust/eqtl/distilled/output", "spred",
+         "trust/eqtl/distilled: 'distilled' has no output 'spred'; did you mean 'spread'?"),
+    ],
+)  # fmt: skip
+def test_trust_is_made_of_maps_and_networks_that_are_there(path, value, fault):
+    (found,) = faults(changed(**{path: value}))
+    assert fault in found
+
+
 def test_scores_of_eqtls_are_verdicts_on_variants_and_exist():
     scores = "eqtl_analyses/toy/scores/activity"
     assert faults(changed(**{f"{scores}/positives": "personal"})) == [

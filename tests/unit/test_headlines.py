@@ -144,3 +144,50 @@ def test_the_page_holds_the_numbers_and_no_foreign_markup():
     assert "b" not in page.tags
     for part in ("A & B <b>", "note <i>", "<script>alert(1)</script>", "0.700 to 0.850", "0.900"):
         assert part in page.text
+
+
+POPULATION = pd.DataFrame(
+    [
+        ("model at random", "", "", "snr", 1.5, 1.0, 2.0, 50),
+        ("best", "generalisation", "c1/r1", "snr", 1.2, 1.0, 1.4, 50),
+        ("best among the best generalising", "kmer", "c2/r1", "snr", 0.4, 0.2, 0.6, 50),
+        ("best among the best generalising", "embedding", "c3/r2", "snr", 0.1, 0.0, 0.3, 50),
+    ],
+    columns=["rule", "score", "chosen", "target", "regret", "low", "high", "sequences"],
+)
+
+
+def population_correlations(against):
+    versions = ("kmer", "kmer_published", "embedding", "embedding_published",
+                "embedding_published_wide")  # fmt: skip
+    rows = [
+        (score, against, "pearson", "all", level, 0.6, 0.5, 0.7, 64,
+         0.8747 if "published" in score and level == "all" else np.nan)
+        for score in versions
+        for level in ("all", "within classes")
+    ]  # fmt: skip
+    columns = ["score", "against", "statistic", "subset", "level", "value", "low", "high",
+               "models", "published"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_population_says_what_consistency_is_worth_and_what_a_choice_costs():
+    table = headlines.from_population("Toy", POPULATION, population_correlations("snr"))
+    lines = [headlines.line(row) for row in table.to_dict("records")]
+    assert lines[0] == (
+        "Toy: Pearson r of the k-mer score and signal to noise of maps: 0.600 [0.500, 0.700] "
+        "beside 0.600 (within classes), n = 64"
+    )
+    assert "embedding score, as published, and signal" in lines[3]
+    assert "beside 0.875 (published)" in lines[3]
+    assert lines[-1] == (
+        "Toy: regret in signal to noise of the most consistent of the best (embedding), c3/r2: "
+        "0.100 [0.000, 0.300] beside 1.500 (a model at random), n = 50"
+    )
+
+
+def test_a_population_without_a_truth_has_correlations_with_generalisation():
+    chosen = POPULATION.assign(target=np.nan)
+    table = headlines.from_population("Toy", chosen, population_correlations("generalisation"))
+    assert len(table) == 4
+    assert table["headline"].str.endswith("and generalisation").all()

@@ -13,12 +13,13 @@ FOLDER = Path(__file__).parents[2] / "config"
 SCHEMA = load_schema(FOLDER / "schemas" / "config.schema.json")
 TOY = yaml.safe_load((FOLDER / "config.yaml").read_text())
 SIGNALS = {"bigwigs": {"table": "t.tsv", "set": "tiles", "bin_width": 64}}
+PREDICTED = {"ensemble": "cnn", "set": "tiles", "output": "profile"}
 SPLIT = {"basenji": {"path": "data", "split": "test"}}
 
 
 def config_with(measured, train=None, **accuracy):
     config = copy.deepcopy(TOY)
-    config["measured"] = measured
+    config["measured"] |= measured
     config["accuracy"]["tracks"] |= accuracy
     if train is not None:
         config["ensembles"]["cnn"]["model"]["train"] = train
@@ -56,8 +57,8 @@ def test_a_stream_takes_the_place_of_set_targets_and_splits():
     ("measured", "accuracy", "message"),
     [
         ({}, {"targets": {"measured": "t"}}, "there is no 't' under measured"),
-        ({"t": {}}, {}, "measured/t: expected exactly one of bigwigs, basenji; found none"),
-        ({"t": SIGNALS | SPLIT}, {}, "measured/t: expected exactly one of bigwigs, basenji"),
+        ({"t": {}}, {}, "expected exactly one of bigwigs, basenji, predictions; found none"),
+        ({"t": SIGNALS | SPLIT}, {}, "measured/t: expected exactly one of bigwigs, basenji, pred"),
         ({"t": {"bigwigs": {"set": "tiles", "bin_width": 1}}}, {}, "'table' is a required"),
         (
             {"t": {"bigwigs": SIGNALS["bigwigs"] | {"set": "eqtl"}}},
@@ -70,6 +71,16 @@ def test_a_stream_takes_the_place_of_set_targets_and_splits():
             "measured/t/bigwigs/set: there is no 'none' under sequence_sets",
         ),
         ({"t": {"bigwigs": SIGNALS["bigwigs"] | {"missing": "one"}}}, {}, "'one' is not one of"),
+        (
+            {"t": {"predictions": PREDICTED | {"set": "eqtl"}}},
+            {},
+            "measured/t/predictions/set: 'eqtl' is a set of kind variants: name one of kind",
+        ),
+        (
+            {"t": {"predictions": PREDICTED | {"output": "profil"}}},
+            {},
+            "measured/t/predictions/output: ensemble 'cnn' has no output 'profil'; did you mean",
+        ),
     ],
 )
 def test_refused_measured_windows(measured, accuracy, message):

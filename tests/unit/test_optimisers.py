@@ -54,6 +54,16 @@ def test_the_others_are_those_of_torch(name, kind):
     assert torch.equal(found, expected)
 
 
+def test_amsgrad_is_adam_whose_steps_do_not_grow_again():
+    settings = {"learning_rate": 0.1, "weight_decay": 0.0, "momentum": 0.0, "epsilon": 1e-8}
+    rates = [0.1] * 40
+    found = moved(lambda p: make_optimiser("amsgrad", p, **settings), rates)
+    expected = moved(lambda p: torch.optim.Adam(p, lr=0.1, eps=1e-8, amsgrad=True), rates)
+    assert torch.equal(found, expected)
+    plain = moved(lambda p: make_optimiser("adam", p, **settings), rates)
+    assert not torch.equal(found, plain)
+
+
 def test_gradients_are_clipped_together_or_each_by_itself():
     def clipped(of):
         pair = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(1))]

@@ -11,7 +11,7 @@ from seqtrust.personal import (
     PERMUTED,
     expression_of,
     judge_people,
-    on_people_scale,
+    on_scale,
     people_values,
     predictions_of_people,
     read_expression,
@@ -99,7 +99,7 @@ def test_the_logarithm_is_of_the_mean_and_noise_is_no_difference() -> None:
     _, same = people_values(noisy, "activity", sequences(), table, PEOPLE)
     assert (np.ptp(same, axis=-1) == 0).all()
     with pytest.raises(InputError, match=r"needs predictions above -1; found -2.*Take 'identity'"):
-        on_people_scale(np.array([1.0, -2.0]), "log2p1")
+        on_scale(np.array([1.0, -2.0]), "log2p1")
 
 
 def judged(rng: np.random.Generator, order: np.ndarray | None = None) -> dict[str, object]:

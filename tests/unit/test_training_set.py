@@ -13,7 +13,13 @@ from seqtrust.genome import SplitRegions
 from seqtrust.models.checkpoint import save_replicate
 from seqtrust.models.facts import Track
 from seqtrust.models.training_checkpoint import Checkpoint
-from seqtrust.models.training_set import bootstrapped, tracks_and_control, train_replicate
+from seqtrust.models.training_set import (
+    bootstrapped,
+    exchanged,
+    tracks_and_control,
+    train_replicate,
+)
+from seqtrust.models.training_settings import Seeds
 from seqtrust.sequence_set import Sequence, SequenceSet, StoredWindow
 from seqtrust.targets import Targets, read_targets
 
@@ -151,6 +157,33 @@ def test_a_bootstrap_draws_training_windows_only():
     assert abs(len(set(rows[:200])) / 200 - 0.632) < 0.06
     assert (bootstrapped(splits, seed=3) == rows).all()
     assert (bootstrapped(splits, seed=4) != rows).any()
+
+
+def test_targets_are_exchanged_within_each_split():
+    splits = ["train"] * 200 + ["validation", "test"] * 20
+    rows = exchanged(splits, seed=3)
+    for split in set(splits):
+        mine = [row for row, name in enumerate(splits) if name == split]
+        assert sorted(rows[mine]) == mine
+        assert (rows[mine] != mine).mean() > 0.8
+    assert (exchanged(splits, seed=3) == rows).all()
+    assert (exchanged(splits, seed=4) != rows).any()
+
+
+def test_shuffled_targets_are_those_of_exchanged_windows():
+    """Training is that on windows whose targets somebody has exchanged before."""
+    sequences, targets = inputs()
+    splits = [REGIONS.split_of("c1", row * LENGTH, (row + 1) * LENGTH) for row in range(WINDOWS)]
+    rows = exchanged(splits, Seeds.derive(1).data)
+    by_window = targets.values["c1"].reshape(WINDOWS, -1, 2)
+    by_hand = Targets(targets.tracks, BIN, {"c1": by_window[rows].reshape(-1, 2)})
+    whole = {"training_fraction": 1.0}
+    shuffled = trained((sequences, targets), shuffled_targets=True, **whole)[0]
+    same = trained((sequences, by_hand), **whole)[0]
+    plain = trained((sequences, targets), **whole)[0]
+    assert shuffled.record["data_sha256"] == same.record["data_sha256"]
+    assert shuffled.record["data_sha256"] != plain.record["data_sha256"]
+    assert (shuffled.record["shuffled_targets"], plain.record["shuffled_targets"]) == (True, False)
 
 
 def test_replicates_of_a_bootstrap_differ_by_their_windows_alone():

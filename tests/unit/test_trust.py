@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqtrust.attribution.map_tables import MapRows, write_attributions
 from seqtrust.errors import InputError
+from seqtrust.predictions import OutputSpec, Predictions
 from seqtrust.uncertainty.trust import (
+    AGREEMENT,
     DISTANCE,
+    DISTILLED,
     EFFECT,
     ENSEMBLE_Z,
     PAIRS,
@@ -15,12 +19,17 @@ from seqtrust.uncertainty.trust import (
     WEAKEST,
     ensemble_scores,
     gene_scores,
-    kmer_spectra,
-    likeness,
     ranked,
     read_scores,
     trust_table,
     unit_scores,
+)
+from seqtrust.uncertainty.trust_sources import (
+    kmer_spectra,
+    likeness,
+    map_agreement,
+    of_references,
+    predicted_spread,
 )
 
 
@@ -100,11 +109,14 @@ def verdicts():
 
 
 def test_units_are_the_decided_ones_with_a_truth():
-    found = unit_scores(verdicts(), {"a": 0.9}, {"own": {"a": 3.0, "b": 4.0}})
+    found = unit_scores(verdicts(), {DISTANCE: {"a": 0.9}}, {"own": {"a": 3.0, "b": 4.0}})
     assert found["unit"] == ["a", "b"]
     assert found["wrong"].tolist() == [False, True]
     assert found[DISTANCE] == [0.9, None]
     assert found["own"] == [3.0, 4.0]
+    assert found[AGREEMENT] == found[DISTILLED] == [None, None]
+    known = {AGREEMENT: {"a": 0.2, "b": 0.4}, DISTILLED: {"a": -1.0, "b": -2.0}}
+    assert unit_scores(verdicts(), known, {})[DISTILLED] == [-1.0, -2.0]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +129,45 @@ def test_units_are_the_decided_ones_with_a_truth():
 def test_bad_tables_are_refused(tables, message):
     with pytest.raises(InputError, match=message):
         unit_scores(verdicts(), {}, tables)
+
+
+def test_a_unit_has_the_value_of_its_reference():
+    references = {"v1": "s1", "v2": "s1", "v3": "s3"}
+    assert of_references(references, {"s1": 2.0, "s3": 1.0}) == {"v1": 2.0, "v2": 2.0, "v3": 1.0}
+    with pytest.raises(InputError, match="1 reference sequences have no value, first 's3'"):
+        of_references(references, {"s1": 2.0})
+
+
+def test_a_predicted_spread_is_the_mean_over_the_networks_that_learned_it():
+    spec = OutputSpec("spread", (3,), (0, 1), "sum", ("x_sd",))
+    made = {
+        name: Predictions(ids, {"spread": np.array(v, np.float32)[:, None, None]}, [spec], {})
+        for name, ids, v in (("r1", ["a", "b"], [1, 2]), ("r2", ["b", "a"], [4, 5]))
+    }
+    assert predicted_spread(made, "spread") == {"a": -3.0, "b": -3.0}
+    wide = OutputSpec("spread", (3,), (0, 1), "none", ("x_sd",))
+    made = {"r1": Predictions(["a"], {"spread": np.zeros((1, 1, 2), np.float32)}, [wide], {})}
+    with pytest.raises(InputError, match="has \\(1, 2\\) tracks and bins"):
+        predicted_spread(made, "spread")
+
+
+def test_agreement_of_maps_is_the_mean_correlation_of_pairs(tmp_path):
+    rng = np.random.default_rng(5)
+    maps = rng.normal(size=(3, 2, 1, 6, 4)).astype(np.float32)
+    maps[0, 1] = maps[1, 1] = 0  # of the second sequence one replicate alone has a map
+    paths = []
+    for number, of_replicate in enumerate(maps):
+        path = tmp_path / f"r{number}.parquet"
+        rows = MapRows(["s1", "s2"], ("t",), np.zeros((2, 6), np.uint8), np.zeros((2, 1)),
+                       of_replicate)  # fmt: skip
+        about = {"method": "saliency", "settings": {}, "output": "t", "region": [0, 6]}
+        write_attributions(path, rows, about)
+        paths.append([path])
+    flat = [(one[0, 0] - one[0, 0].mean(axis=1, keepdims=True)).ravel() for one in maps]
+    pairs = [np.corrcoef(flat[a], flat[b])[0, 1] for a, b in ((0, 1), (0, 2), (1, 2))]
+    found = map_agreement(paths)
+    assert found["s1"] == pytest.approx(np.mean(pairs), abs=1e-6)
+    assert found["s2"] == 0
 
 
 def test_nothing_to_judge_is_refused():
@@ -143,7 +194,7 @@ def test_genes_are_trusted_by_what_replicates_say_of_each_other():
             "pair_spearman": [0.1, 0.8, 0.9, 0.9],
         }
     )
-    found = gene_scores(genes, {"g2": 0.5}, {})
+    found = gene_scores(genes, {DISTANCE: {"g2": 0.5}}, {})
     assert found["unit"] == ["g1", "g2"]
     assert found["wrong"].tolist() == [True, False]
     assert found[PAIRS] == [0.1, 0.8]

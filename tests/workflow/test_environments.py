@@ -31,6 +31,14 @@ def with_placeholders(project: Project, name: str) -> Path:
         ("borzoi_replicates.yaml", {"import_replicate": 4, "predict": 3 * 4}),
         ("enformer.yaml", {"import_replicate": 1, "predict": 1, "judge_effects": 2}),
         ("bajwa2024.yaml", {"train_replicate": 5, "measure_basenji": 1, "copy_replicate": 5 * 5}),
+        (
+            "majdandzic2022.yaml",
+            {"make_grammar": 2, "train_replicate": 62 + 4, "randomise_replicate": 2},
+        ),
+        (
+            "majdandzic2022_full.yaml",
+            {"make_grammar": 2, "train_replicate": 336 + 24, "randomise_replicate": 12},
+        ),
     ],
 )
 def test_configs_of_large_inputs_have_a_dry_run(

@@ -211,13 +211,14 @@ class KmerMeasure:
         tally = self.tally_of(strong, np.zeros(len(strong.kept), dtype=np.int64))
         values = tally.values([[1.0]])
         counts = tally.weights[0, 0]
-        total = int(counts.sum())
+        total, prior = int(counts.sum()), tally.prior[0]
         return KmerConsistency(
             score=float(values.score[0]),
             divergence=float(values.divergence[0]),
             bias=float(values.bias[0]),
             spectrum=counts / max(total, 1),
-            prior=tally.prior[0] / tally.prior[0].sum(),
+            # nothing to divide by where every k-mer holds an N
+            prior=prior / (prior.sum() or 1.0),
             kmers=total,
             segments=strong.segments,
             unknown=len(strong.map) - total,

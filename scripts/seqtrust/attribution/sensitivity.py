@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import rankdata
 
 from seqtrust.attribution.attribution_maps import CORRECTED, checked_maps
 from seqtrust.attribution.consistency_intervals import common_maps
@@ -91,12 +91,27 @@ def sensitivity(
         for row, measure in enumerate(measures):
             scores[row, column] = measure.score(maps, chosen)
     labels = [measure.label for measure in measures]
-    ranks = rankdata(scores, axis=1)
+    return rank_agreement(pd.DataFrame(scores, index=labels, columns=list(names)))
+
+
+def rank_agreement(scores: pd.DataFrame) -> Sensitivity:
+    """How far settings agree on the order of models.
+
+    Args:
+        scores: rows are settings, columns models; finite.
+    """
+    values, labels = scores.to_numpy(dtype=np.float64), scores.index
+    ranks = rankdata(values, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         spearman = np.corrcoef(ranks)
-    kendall = np.array([[kendalltau(a, b).statistic for b in scores] for a in scores])
+    # tau-b: the signs of all pairs of models as vectors, their cosine
+    first, second = np.triu_indices(values.shape[1], 1)
+    signs = np.sign(values[:, first] - values[:, second])
+    untied = np.square(signs).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kendall = signs @ signs.T / np.sqrt(np.outer(untied, untied))
     return Sensitivity(
-        pd.DataFrame(scores, index=labels, columns=list(names)),
+        scores,
         pd.DataFrame(kendall, index=labels, columns=labels),
         pd.DataFrame(spearman, index=labels, columns=labels),
     )

@@ -12,7 +12,7 @@ import torch.fx
 from seqtrust.errors import first_line
 from seqtrust.inference.local_graph import Function, LocalGraph, NotLocalError, Step
 from seqtrust.models import gaussian, keras_layers
-from seqtrust.models.activations import Exponential, NotBfloat16
+from seqtrust.models.activations import Exponential, LogOdds, NotBfloat16
 from seqtrust.models.fixed_dropout import FixedDropout
 from seqtrust.models.whole_sequence import WholeSequence
 
@@ -76,7 +76,7 @@ class StepTracer(torch.fx.Tracer):
     def is_leaf_module(self, module: torch.nn.Module, module_qualified_name: str) -> bool:
         """Whether a layer is one step."""
         # a subclass may do anything, so that it is looked into
-        known = type(module) in (*_ELEMENTWISE, *_JOINED, *_BUILDERS)
+        known = type(module) in (*_ELEMENTWISE, *_JOINED, *_BUILDERS, LogOdds)
         known = known or isinstance(module, WholeSequence)
         return known or super().is_leaf_module(module, module_qualified_name)
 
@@ -243,7 +243,7 @@ def _axis(node: torch.fx.Node) -> Any:
 
 
 def _is_channel_softmax(module: torch.nn.Module) -> bool:
-    return isinstance(module, torch.nn.Softmax) and module.dim == 1
+    return isinstance(module, torch.nn.Softmax | LogOdds) and module.dim == 1
 
 
 def _unpadded(module: torch.nn.Conv1d) -> Function:

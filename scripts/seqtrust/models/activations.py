@@ -23,6 +23,32 @@ class NotBfloat16(torch.nn.Module):
         return values.float() if values.dtype == torch.bfloat16 else values
 
 
+class LogOdds(torch.nn.Module):
+    """The log odds of every class against all others, of the logits that a softmax would read.
+
+    Of two classes it is the difference of their logits, which no sure prediction rounds away.
+
+    Args:
+        dim: axis of the classes.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Logits to log odds, of the same shape."""
+        classes = values.shape[self.dim]
+        if classes == 2:
+            return values - values.flip(self.dim)
+        every = torch.arange(classes, device=values.device)
+        others = [
+            torch.logsumexp(values.index_select(self.dim, every[every != one]), self.dim)
+            for one in range(classes)
+        ]
+        return values - torch.stack(others, self.dim)
+
+
 ACTIVATIONS = {
     "relu": torch.nn.ReLU,
     "gelu": torch.nn.GELU,

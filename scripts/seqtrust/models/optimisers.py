@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-ADAMW, ADAM, SGD = "adamw", "adam", "sgd"
-OPTIMISERS = (ADAMW, ADAM, SGD)
+ADAMW, ADAM, AMSGRAD, SGD = "adamw", "adam", "amsgrad", "sgd"
+OPTIMISERS = (ADAMW, ADAM, AMSGRAD, SGD)
 ALL_WEIGHTS, EACH_TENSOR = "all", "each"
 CLIPPED = (ALL_WEIGHTS, EACH_TENSOR)
 
@@ -64,12 +64,18 @@ def make_optimiser(
         learning_rate: at the top of the schedule.
         weight_decay: decoupled from the gradient in AdamW, part of the gradient in the others.
         momentum: of "sgd".
-        epsilon: of "adamw" and "adam", added to the root of the second moment.
+        epsilon: of all but "sgd", added to the root of the second moment.
     """
     if name == SGD:
         return KerasSgd(parameters, learning_rate, momentum, weight_decay)
     kind = torch.optim.AdamW if name == ADAMW else torch.optim.Adam
-    return kind(parameters, lr=learning_rate, weight_decay=weight_decay, eps=epsilon)
+    return kind(
+        parameters,
+        lr=learning_rate,
+        weight_decay=weight_decay,
+        eps=epsilon,
+        amsgrad=name == AMSGRAD,
+    )
 
 
 def clip_gradients(parameters: Iterable[torch.nn.Parameter], largest: float, of: str) -> None:

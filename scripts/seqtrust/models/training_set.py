@@ -32,6 +32,7 @@ _OWN_ARGUMENTS = (
     "splits",
     "training_fraction",
     "bootstrap",
+    "shuffled_targets",
     "checkpoint_minutes",
     "bias",
     "control",
@@ -78,15 +79,21 @@ def train_replicate(
     used = thinned(splits, settings["training_fraction"])
     codes = sequences.codes()
     overlap = _reported_overlap(codes, used, [window.name for window in windows], progress)
+    seeds = Seeds.derive(seed).with_fixed(settings["fixed_seeds"])
     rows = np.arange(len(used))
     if settings["bootstrap"]:
-        rows = bootstrapped(used, Seeds.derive(seed).with_fixed(settings["fixed_seeds"]).data)
+        rows = bootstrapped(used, seeds.data)
+    shuffled = settings.get("shuffled_targets", False)
+    measured = exchanged(used, seeds.data) if shuffled else np.arange(len(used))
     with as_measured(model.module):
         train(
             model,
             codes[rows],
             np.stack(
-                [targets.of_window(windows[row], model.facts.crop)[:, columns] for row in rows]
+                [
+                    targets.of_window(windows[row], model.facts.crop)[:, columns]
+                    for row in measured[rows]
+                ]
             ),
             [used[row] for row in rows],
             seed=seed,
@@ -100,6 +107,7 @@ def train_replicate(
     model.record["regions"] = regions.rows()
     model.record["training_fraction"] = settings["training_fraction"]
     model.record["bootstrap"] = settings["bootstrap"]
+    model.record["shuffled_targets"] = shuffled
     model.record["split_overlap"] = overlap
     if bias is not None:
         model.record["bias"] = bias.record
@@ -202,6 +210,22 @@ def bootstrapped(splits: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
     training = np.flatnonzero(names == TRAIN)
     rows = np.arange(len(names))
     rows[training] = np.random.default_rng(seed).choice(training, len(training))
+    return rows
+
+
+def exchanged(splits: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """For every window the one whose targets it gets: a permutation within each split.
+
+    Args:
+        splits: of every window.
+        seed: of the bootstrap sample; the permutation is drawn apart from it.
+    """
+    names = np.array(splits)
+    rows = np.arange(len(names))
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    for split in sorted(set(splits)):
+        mine = np.flatnonzero(names == split)
+        rows[mine] = generator.permutation(mine)
     return rows
 
 

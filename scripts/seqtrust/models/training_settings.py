@@ -109,9 +109,9 @@ class TrainingSettings:
         keep_weights: start from the model's weights (fine-tuning).
         fixed_seeds: seeds by name that take the place of those derived from `seed`.
         count_weight: of the multinomial losses.
-        optimiser: "adamw", "adam" or "sgd".
+        optimiser: "adamw", "adam", "amsgrad" or "sgd".
         momentum: of "sgd", in Keras's form.
-        epsilon: of "adamw" and "adam".
+        epsilon: of all optimisers but "sgd".
         warm_up: fraction of the steps in which the rate rises linearly; 0: none.
         plateau_epochs: epochs in a row without a better one that make a plateau.
         plateau_factor: what schedule "plateau" then multiplies the rate with.

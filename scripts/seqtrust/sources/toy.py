@@ -348,6 +348,17 @@ def truth_motif_effects_table() -> str:
     return _row("motif", "effect") + "".join(_row(*item) for item in ACTIVITY_WEIGHTS.items())
 
 
+def truth_effects_table() -> str:
+    """Planted causal effects between tracks, on the log rate; 0 where there is no path."""
+    planted = {("t1", track): theta for track, theta in THETAS.items()}
+    planted |= {pair: 0.0 for track in ("t1", *THETAS) for pair in ((track, "t4"), ("t4", track))}
+    planted |= {(track, "t1"): 0.0 for track in THETAS}
+    rows = (
+        _row(*pair, effect, effect, effect, "planted") for pair, effect in sorted(planted.items())
+    )
+    return _row("exposure", "outcome", "estimate", "low", "high", "source") + "".join(rows)
+
+
 def truth_record(toy: Toy) -> dict[str, Any]:
     """Constants, the grammar and what the noise leaves to be learned."""
     return {
@@ -419,6 +430,7 @@ def write_toy(folder: str | Path, toy: Toy) -> None:
         "truth_genes.tsv": truth_genes_table(toy),
         "truth_motifs.tsv": truth_motifs_table(toy.loci),
         "truth_motif_effects.tsv": truth_motif_effects_table(),
+        "truth_effects.tsv": truth_effects_table(),
         "truth.json": json.dumps(truth_record(toy), indent=1, sort_keys=True) + "\n",
     }
     for name, text in files.items():

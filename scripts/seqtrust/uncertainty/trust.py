@@ -14,13 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from seqtrust.bases import Codes
 from seqtrust.calibration.resampling import Resamples, percentile_interval
 from seqtrust.calibration.selective import areas
 from seqtrust.errors import InputError
 from seqtrust.files import read_input_table
-from seqtrust.kmers import canonical_kmers, without_unknown
-from seqtrust.sequence_set import SequenceSet
 from seqtrust.tables import Column, TableSchema
 from seqtrust.verdicts import OUT_OF_REACH, TIE
 
@@ -29,6 +26,7 @@ Floats = npt.NDArray[np.float64]
 UNANIMITY, EFFECT, ENSEMBLE_Z = "unanimity", "effect_size", "ensemble_z"
 SPREAD, WEAKEST, DISTANCE = "narrowness", "weakest_replicate", "likeness"
 PAIRS = "pair_correlation"
+AGREEMENT, DISTILLED = "attribution_agreement", "distilled_narrowness"
 ROUNDS = 500
 
 UNITS = TableSchema(
@@ -59,6 +57,12 @@ UNITS = TableSchema(
                "", True),
         Column(DISTANCE, pa.float64(), "largest cosine similarity of 6-mer spectra with a "
                "training window; empty where there is none", "", True),
+        Column(AGREEMENT, pa.float64(), "mean over pairs of replicates of the correlation of their "
+               "attribution maps of the reference sequence; 0 where no two have one; empty where "
+               "no maps are asked for", "", True),
+        Column(DISTILLED, pa.float64(), "-spread of the replicates at the reference sequence as a "
+               "network predicts it that has learned it; empty where there is none",
+               "model's scale", True),
     ),
 )  # fmt: skip
 
@@ -87,82 +91,16 @@ def ensemble_scores(scores: Floats) -> dict[str, Floats]:
     }
 
 
-def kmer_spectra(codes: Codes, k: int = 6) -> npt.NDArray[np.float32]:
-    """Counts of canonical k-mers of sequences (N, L), at length 1: shape (N, 4^k)."""
-    found = np.zeros((len(codes), 4**k), dtype=np.float32)
-    for row, sequence in enumerate(codes):
-        kmers = canonical_kmers(sequence[None], k)[0][without_unknown(sequence[None], k)[0]]
-        found[row] = np.bincount(kmers.astype(np.int64), minlength=4**k)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return found / np.maximum(norms, 1e-12)
-
-
-def likeness(codes: Codes, training: Codes, k: int = 6, block: int = 512) -> Floats:
-    """Largest cosine similarity of each sequence's k-mer spectrum with a training window's.
-
-    Args:
-        codes: shape (N, L).
-        training: shape (M, L').
-        k: k-mer length.
-        block: training windows at a time.
-
-    Returns:
-        Shape (N,), 1 for the k-mers of a training window; NaN where there is none.
-    """
-    best = np.full(len(codes), np.nan)
-    mine = kmer_spectra(codes, k)
-    for start in range(0, len(training), block):
-        found = (mine @ kmer_spectra(training[start : start + block], k).T).max(axis=1)
-        best = np.fmax(best, found)
-    return best
-
-
-def likeness_of_units(
-    sequences: SequenceSet,
-    reference_of: Mapping[str, str],
-    training: SequenceSet,
-    splits: Mapping[str, str],
-) -> dict[str, float]:
-    """Likeness of every unit's reference sequence to the training windows.
-
-    Args:
-        sequences: the set that was judged.
-        reference_of: for every unit the sequence_id of its reference.
-        training: the set that the replicates were trained on.
-        splits: data split of its sequences; those of `train` count.
-    """
-    rows = [row for row, name in enumerate(training.ids()) if splits[name] == "train"]
-    places = {name: row for row, name in enumerate(sequences.ids())}
-    chosen = sorted({places[name] for name in reference_of.values()})
-    found = likeness(sequences.codes()[chosen], training.codes()[rows])
-    by_row = dict(zip(chosen, found.tolist(), strict=True))
-    return {unit: by_row[places[name]] for unit, name in reference_of.items()}
-
-
-def references_of(contrasts: pa.Table) -> dict[str, str]:
-    """The reference sequence of every contrast, the first one where it has several."""
-    pairs = zip(
-        contrasts["contrast_id"].to_pylist(), contrasts["reference_id"].to_pylist(), strict=True
-    )
-    return dict(reversed(list(pairs)))
-
-
-def references_of_genes(sequences: SequenceSet) -> dict[str, str]:
-    """The first sequence of every window, by the window's name."""
-    names = [sequences.windows[index].name for index in sequences.window_indices()]
-    return dict(reversed(list(zip(names, sequences.ids(), strict=True))))
-
-
 def unit_scores(
     verdicts: pd.DataFrame,
-    like: Mapping[str, float],
+    known: Mapping[str, Mapping[str, float]],
     tables: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """The columns of the table of units: those with a truth that are neither ties nor out of reach.
 
     Args:
         verdicts: the verdicts table.
-        like: likeness to the training windows by unit.
+        known: scores of `DISTANCE`, `AGREEMENT` and `DISTILLED`, where there are, by unit.
         tables: further scores, by name and unit.
 
     Raises:
@@ -180,12 +118,12 @@ def unit_scores(
     truth = mine["truth"].to_numpy(dtype=np.float64)
     columns["wrong"] = np.sign(values.mean(axis=1)) != truth
     columns |= ensemble_scores(values)
-    return _completed(columns, like, tables)
+    return _completed(columns, known, tables)
 
 
 def gene_scores(
     genes: pd.DataFrame,
-    like: Mapping[str, float],
+    known: Mapping[str, Mapping[str, float]],
     tables: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """The same of genes across people.
@@ -195,7 +133,7 @@ def gene_scores(
 
     Args:
         genes: the table of genes of an analysis of people; ties are left out.
-        like: as for `unit_scores`.
+        known: as for `unit_scores`.
         tables: as for `unit_scores`.
 
     Raises:
@@ -209,14 +147,17 @@ def gene_scores(
     columns["wrong"] = (mine["ensemble_spearman"] < 0).to_numpy()
     columns[UNANIMITY] = mine["pair_agreement"].fillna(0.5).tolist()
     columns[PAIRS] = mine["pair_spearman"].tolist()
-    return _completed(columns, like, tables)
+    return _completed(columns, known, tables)
 
 
 def _completed(
-    columns: dict[str, Any], like: Mapping[str, float], tables: Mapping[str, Mapping[str, float]]
+    columns: dict[str, Any],
+    known: Mapping[str, Mapping[str, float]],
+    tables: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-    """The columns with likeness, the scores of further tables, and nothing where none is known."""
-    columns[DISTANCE] = [like.get(unit) for unit in columns["unit"]]
+    """The columns with all further scores, and nothing where none is known."""
+    for name, scores in known.items():
+        columns[name] = [scores.get(unit) for unit in columns["unit"]]
     for column in UNITS.columns:
         columns.setdefault(column.name, [None] * len(columns["unit"]))
     for name, scores in tables.items():
@@ -263,7 +204,10 @@ def ranked(columns: Mapping[str, Any], held_out: Sequence[str], seed: int) -> pd
     return trust_table(units[units["split"].isin(held_out)], names, seed)
 
 
-_RANKED = (UNANIMITY, EFFECT, ENSEMBLE_Z, SPREAD, WEAKEST, PAIRS, DISTANCE)
+_RANKED = (
+    *(UNANIMITY, EFFECT, ENSEMBLE_Z, SPREAD, WEAKEST, PAIRS, DISTANCE),
+    *(AGREEMENT, DISTILLED),
+)
 
 
 def trust_table(units: pd.DataFrame, names: Sequence[str], seed: int) -> pd.DataFrame:
