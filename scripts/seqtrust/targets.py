@@ -1,6 +1,6 @@
 """Measured tracks: a table of bins of equal width, or a file of measured windows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -192,26 +192,35 @@ def read_targets(path: str | Path, genome: Genome | None = None, missing: bool =
     width = table["end"].iloc[0] - table["start"].iloc[0]
     if not width > 0:
         raise InputError(f"{path}, line 2: expected a bin from 0 to its width")
+    starts, ends = (table[name].to_numpy() for name in ("start", "end"))
     width, tracks = int(width), tuple(table.columns[3:])
+    block = table[list(tracks)].to_numpy(dtype=np.float32)
+    usable = (np.isfinite(block) | left_out[list(tracks)].to_numpy()).all(axis=1)
     values: dict[str, npt.NDArray[np.float32]] = {}
-    for contig, rows in table.groupby("contig", sort=False, dropna=False):
+    for contig, rows in _rows_by_contig(table["contig"]):
         expected = np.arange(len(rows)) * width
-        wrong = np.flatnonzero((rows["start"] != expected) | (rows["end"] != expected + width))
+        line = int(rows[0]) + 2
+        wrong = np.flatnonzero((starts[rows] != expected) | (ends[rows] != expected + width))
         if wrong.size:
-            line = int(rows.index[wrong[0]]) + 2
             raise InputError(
-                f"{path}, line {line}: bins of {contig!r} must follow each other from 0, "
-                f"{width} bp each"
+                f"{path}, line {int(rows[wrong[0]]) + 2}: bins of {contig!r} must follow each "
+                f"other from 0, {width} bp each"
             )
-        block = rows[list(tracks)].to_numpy(dtype=np.float32)
-        allowed = left_out.loc[rows.index, list(tracks)].to_numpy()
-        bad = np.flatnonzero(~(np.isfinite(block) | allowed).all(axis=1))
+        bad = rows[~usable[rows]]
         if bad.size:
-            line = int(rows.index[bad[0]]) + 2
-            raise InputError(f"{path}, line {line}: a track has no finite value")
-        with at_line(path, int(rows.index[0]) + 2, "a bin"):
+            raise InputError(f"{path}, line {int(bad[0]) + 2}: a track has no finite value")
+        with at_line(path, line, "a bin"):
             name = genome.resolve(str(contig)) if genome else str(contig)
             if name in values:
                 raise InputError(f"contig {name!r} is in the table under two names")
-        values[name] = block
+        values[name] = block[rows]
     return Targets(tracks, width, values)
+
+
+def _rows_by_contig(contigs: pd.Series) -> Iterator[tuple[Hashable, npt.NDArray[np.intp]]]:
+    """The rows of every contig, contigs in the order of their first row."""
+    numbers, names = pd.factorize(contigs, use_na_sentinel=False)
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1))
+    for name, first, last in zip(names, bounds[:-1], bounds[1:], strict=True):
+        yield name, order[first:last]

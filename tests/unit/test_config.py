@@ -333,9 +333,9 @@ def test_trust_needs_a_truth_that_it_does_not_know(entry, fault):
     ("path", "value", "fault"),
     [
         ("trust/eqtl/maps/attribution", "eqtls", "there is no 'eqtls' under attributions; did you"),
-        ("trust/eqtl/maps/method", "salency", "maps/method: no 'salency'; did you mean 'saliency'?"),
+        ("trust/eqtl/maps/method", "salency", "maps/method: no 'salency'; did you mean 'saliency'"),
         ("attributions/eqtl/set", "eqtl_negatives",
-         "maps/attribution: its set is 'eqtl_negatives', that of 'eqtl' is 'eqtl': the maps must"),
+         "its set is 'eqtl_negatives', that of 'eqtl' is 'eqtl': the maps must be of what is"),
         ("attributions/eqtl/ensemble", "mc", "maps/attribution: its ensemble is 'mc', that of"),
         ("trust/eqtl/distilled/output", "spred",
          "trust/eqtl/distilled: 'distilled' has no output 'spred'; did you mean 'spread'?"),
