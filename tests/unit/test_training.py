@@ -176,7 +176,10 @@ def test_arrays_that_do_not_belong_together_are_refused():
         ({"missing_targets": "zero"}, "missing_targets 'zero' is unknown: use one of error, mask"),
         ({"beta": 2}, "beta is 2, but must be between 0 and 1"),
         ({"patience": 0}, "patience is 0, but must be at least 1 epoch, or none at all"),
-        ({"optimiser": "lamb"}, "optimiser 'lamb' is unknown: use one of adamw, adam, sgd"),
+        (
+            {"optimiser": "lamb"},
+            "optimiser 'lamb' is unknown: use one of adamw, adam, amsgrad, sgd",
+        ),
         ({"momentum": 0.9}, "momentum is of optimiser sgd, not of 'adamw'"),
         ({"momentum": 1, "optimiser": "sgd"}, "momentum is 1, but must be from 0 to below 1"),
         ({"warm_up": 1}, "warm_up is 1, but must be from 0 to below 1"),

@@ -19,8 +19,6 @@ from seqtrust.errors import InputError
 
 CONSISTENT, INCONSISTENT = "consistent", "inconsistent"
 SCORES = ("kmer", "embedding")
-# noise makes few k-mers, whose score is high without any signal
-_RANKED = ("kmer_pairing_excess", "embedding")
 # how true maps are, in the order of tables
 TARGETS = ("snr", "truth_cosine", "truth_auroc", "truth_aupr")
 
@@ -92,11 +90,10 @@ def _numbers(models: pd.DataFrame, column: str) -> Any:
 
 
 def consistent_pair(models: pd.DataFrame, within: float) -> tuple[int, int] | None:
-    """Two models that predict about equally well and differ most in consistency.
+    """Two models that predict about equally well and differ most in the embedding score.
 
     They are sought among the better half by generalisation, and among all models if no two of
-    these are within `within` of each other. Consistency is the mean rank by the k-mer score over
-    its null and by the embedding score.
+    these are within `within` of each other.
 
     Args:
         models: rows of models.
@@ -105,16 +102,14 @@ def consistent_pair(models: pd.DataFrame, within: float) -> tuple[int, int] | No
     Returns:
         Rows of the consistent and the inconsistent one; None where no two are so close.
     """
-    general = _numbers(models, GENERALISATION)
-    scores = np.stack([_numbers(models, score) for score in _RANKED])
-    known = np.isfinite(general) & np.isfinite(scores).all(axis=0)
+    general, score = _numbers(models, GENERALISATION), _numbers(models, "embedding")
+    known = np.isfinite(general) & np.isfinite(score)
     if not known.any():
         return None
     # a difference of exactly `within` is inside, whatever rounding does
     near = np.abs(general[:, None] - general) <= within + 1e-12
+    differences = score[:, None] - score
     for good in (known & (general >= np.median(general[known])), known):
-        ranks = np.mean([pd.Series(one).where(good).rank().to_numpy() for one in scores], axis=0)
-        differences = ranks[:, None] - ranks
         allowed = good[:, None] & good & near & (differences > 0)
         if allowed.any():
             shown = np.where(allowed, differences, -np.inf)

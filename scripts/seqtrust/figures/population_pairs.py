@@ -68,13 +68,13 @@ def _grid(
     figure = new_figure(3.6 * columns, height * len(parts) + 0.2)
     axes = figure.subplots(len(parts), columns, squeeze=False, sharey="row")
     panels = []
-    for line, part, label in zip(axes, parts, labels.values(), strict=True):
+    for line, part, (entry, label) in zip(axes, parts, labels.items(), strict=True):
         for axis in line:
             axis.set_axis_off()
         for axis, row in zip(line, part.to_dict("records"), strict=False):
             axis.set_axis_on()
-            model = "" if row["shown"] == TRUTH else f", {row['model']}"
-            panels.append((axis, row | {"title": f"{label}: {row['shown']}{model}"}))
+            model = "" if row["shown"] == TRUTH else row["model"].removeprefix(f"{entry}_")
+            panels.append((axis, row | {"title": f"{label}: {row['shown']}\n{model}"}))
         if part.empty:
             line[0].text(0, 0.5, f"{label}: {NO_PAIR}")
     return figure, panels
