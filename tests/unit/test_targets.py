@@ -118,3 +118,28 @@ def test_a_window_on_the_minus_strand_has_the_strands_of_an_experiment_exchanged
     # what the source knows already is exchanged once, and unknown names are none of its
     assert with_strands(told, [("a", "b")]) is told
     assert with_strands(TARGETS, [("a", "x")]) is TARGETS
+
+
+def test_rows_of_many_contigs_may_be_mixed(tmp_path):
+    """Contigs come in the order of their first row, and bins in the order of rows."""
+    rng = np.random.default_rng(5)
+    bins = rng.integers(1, 4, 300)
+    order = rng.permutation(np.repeat(np.arange(300), bins))
+    seen, rows, expected = np.zeros(300, dtype=int), [], {}
+    for number, contig in enumerate(order.tolist()):
+        start = int(seen[contig]) * WIDTH
+        seen[contig] += 1
+        rows.append(f"c{contig}\t{start}\t{start + WIDTH}\t{number}")
+        expected.setdefault(f"c{contig}", []).append([number])
+    path = tmp_path / "t.tsv"
+    path.write_text("contig\tstart\tend\ta\n" + "\n".join(rows) + "\n")
+    found = read_targets(path).values
+    assert list(found) == list(expected)
+    assert {name: values.tolist() for name, values in found.items()} == expected
+
+
+def test_the_first_fault_of_the_first_contig_is_named(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("contig\tstart\tend\ta\nx\t0\t4\t1\ny\t0\t4\t\ny\t4\t8\t1\nx\t8\t12\t1\n")
+    with pytest.raises(InputError, match=r"line 5: bins of 'x' must follow"):
+        read_targets(path)
