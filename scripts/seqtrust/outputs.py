@@ -41,6 +41,21 @@ def output_reach(facts: Facts, output: OutputSpec, shifts: Sequence[int] = (0,))
     return start - max(shifts), stop - min(shifts)
 
 
+def region_of_sequences(region: tuple[int, int] | None, length: int) -> tuple[int, int]:
+    """The positions [first, stop) of sequences that are asked for; all if None.
+
+    Raises:
+        InputError: the region is no part of the sequences.
+    """
+    first, stop = region or (0, length)
+    if not 0 <= first < stop <= length:
+        raise InputError(
+            f"region [{first}, {stop}) does not lie in [0, {length}), the sequences of the set: "
+            "give positions of the sequence, from 0"
+        )
+    return first, stop
+
+
 def _resolve_output(name: str, config: dict[str, Any], facts: Facts, length: int) -> OutputSpec:
     for key in config:
         if key not in OUTPUT_KEYS:

@@ -11,8 +11,8 @@ from seqtrust.attribution.agreement import (
     agreement_per_sequence,
     agreement_table,
     counts_table,
-    position_scores,
 )
+from seqtrust.attribution.attribution_maps import contributions
 from seqtrust.attribution.map_tables import (
     AttributionMaps,
     MapRows,
@@ -193,10 +193,10 @@ def test_agreement_per_sequence_is_the_mean_over_pairs():
     assert np.isnan(found[1])
 
 
-def test_position_scores_are_the_entries_of_the_bases_that_are_there():
+def test_contributions_are_the_entries_of_the_bases_that_are_there():
     maps = np.arange(24.0).reshape(1, 6, 4)
     bases = np.array([[0, 3, 1, UNKNOWN, 2, 0]], dtype=np.uint8)
-    np.testing.assert_array_equal(position_scores(maps, bases), [[0, 7, 9, 0, 18, 20]])
+    np.testing.assert_array_equal(contributions(maps, bases), [[0, 7, 9, 0, 18, 20]])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from attribution_entry import LOGOS, SETTINGS, attribution_maps, entry, sequence
 from attribution_twins import planted
 
 from seqtrust.accuracy import ENSEMBLE
+from seqtrust.attribution.attribution_maps import contributions
 from seqtrust.attribution.consistency import embedding_consistency, kmer_consistency
 from seqtrust.attribution.consistency_intervals import compare
 from seqtrust.attribution.consistency_nulls import pairing_null, position_null
@@ -27,7 +28,6 @@ from seqtrust.attribution.drawn_maps import (
 from seqtrust.attribution.drawn_maps import (
     SPECTRA,
     SPHERES,
-    contributions,
     strongest_stretches,
 )
 from seqtrust.attribution.embedding_measure import EmbeddingMeasure

@@ -121,6 +121,7 @@ def config_with(**entry):
         "model": {"table": {"files": ["r1.tsv"], "facts": facts}},
         "outputs": {"activity": {}},
     }
+    del config["deep_mr"]
     config["ism"] = {"m": {"ensemble": "cnn", "set": "eqtl", "output": "activity", **entry}}
     return config
 

@@ -240,6 +240,7 @@ SETTINGS = {
     "parameters": {"channels": 4, "pool": [BIN]},
     "training_fraction": 1.0,
     "bootstrap": False,
+    "fixed_seeds": {},
     "checkpoint_minutes": 10,
     "missing_targets": "error",
     "batch_size": 4,

@@ -10,14 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
-from seqtrust.attribution.attribution_maps import Flags, Floats
+from seqtrust.attribution.attribution_maps import Flags, Floats, contributions
 from seqtrust.attribution.map_tables import (
     AttributionMaps,
     mean_maps,
     read_attributions,
     read_quality,
 )
-from seqtrust.bases import UNKNOWN, Codes
+from seqtrust.bases import UNKNOWN
 from seqtrust.statistics import locus_bootstrap
 
 Singles = npt.NDArray[np.float32]
@@ -53,7 +53,7 @@ class Compared:
     def of(cls, found: AttributionMaps) -> "Compared":
         """Make maps ready."""
         maps = np.where(found.usable[:, None, None], found.maps, 0.0)
-        scores = position_scores(maps, found.bases)
+        scores = contributions(maps, found.bases)
         flat = maps.reshape(len(maps), -1)
         return cls(
             _of_length_one(flat - flat.mean(axis=1, keepdims=True)),
@@ -73,12 +73,6 @@ class Compared:
             np.divide(shared, most, out=np.zeros(len(most)), where=most > 0),
         ]
         return kept, np.stack(values, axis=1).astype(np.float64)
-
-
-def position_scores(maps: Floats, bases: Codes) -> Floats:
-    """The entry of the base that is there, (N, P), of maps (N, P, 4); 0 at an N."""
-    own = np.take_along_axis(maps, np.minimum(bases, 3)[..., None].astype(np.int64), axis=2)[..., 0]
-    return np.where(bases == UNKNOWN, 0.0, own)
 
 
 def agreement_per_sequence(

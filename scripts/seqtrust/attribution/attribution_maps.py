@@ -83,3 +83,18 @@ def require_usable(kept: Flags) -> None:
             f"none of the {len(kept)} attribution maps can be scored: all are zero after "
             "centring, or hold NaN; attribute the logit, whose gradient does not underflow"
         )
+
+
+def contributions(maps: Floats, codes: Codes) -> Floats:
+    """Attribution of the base that is there, 0 for N.
+
+    Args:
+        maps: shape (N, L, 4).
+        codes: shape (N, L).
+
+    Returns:
+        Shape (N, L).
+    """
+    known = codes != UNKNOWN
+    own = np.take_along_axis(maps, np.where(known, codes, 0)[..., None].astype(np.intp), axis=2)
+    return np.where(known, own[..., 0], 0.0)

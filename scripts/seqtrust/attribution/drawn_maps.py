@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from seqtrust.attribution.attribution_maps import Floats, Integers
+from seqtrust.attribution.attribution_maps import Floats, Integers, contributions
 from seqtrust.attribution.embedding_measure import EmbeddingMeasure
 from seqtrust.attribution.kmer_measure import KmerMeasure
 from seqtrust.attribution.map_tables import AttributionMaps
-from seqtrust.bases import UNKNOWN, Codes
+from seqtrust.bases import Codes
 from seqtrust.errors import InputError
 from seqtrust.tables import Column, TableSchema
 
@@ -109,21 +109,6 @@ def sphere_rows(
     rows, columns = measure.shape
     shown = {"rows": rows, "columns": columns, "histogram": found.histogram[0].ravel()}
     return [dict(about) | {"score": found.score, "vectors": found.vectors} | shown]
-
-
-def contributions(maps: Floats, codes: Codes) -> Floats:
-    """Attribution of the base that is there, 0 for N.
-
-    Args:
-        maps: shape (N, L, 4).
-        codes: shape (N, L).
-
-    Returns:
-        Shape (N, L).
-    """
-    known = codes != UNKNOWN
-    own = np.take_along_axis(maps, np.where(known, codes, 0)[..., None].astype(np.intp), axis=2)
-    return np.where(known, own[..., 0], 0.0)
 
 
 def strongest_stretches(

@@ -16,6 +16,7 @@ from seqtrust.models.activations import LogOdds, before_output
 from seqtrust.models.keras_network import KerasNetwork
 from seqtrust.models.model import Model, evaluation, exact_float32, other_strand, torch_threads
 from seqtrust.models.pangolin import Pangolin
+from seqtrust.outputs import region_of_sequences
 from seqtrust.predictions import OutputSpec
 
 Interval = tuple[int, int]
@@ -201,18 +202,13 @@ def checked_region(
             f"output {output.name!r} has {output.shape[1]} bins per track, and an attribution is "
             "of one number: choose an output with reduction sum or mean, or with one bin"
         )
-    first, stop = region or (0, length)
-    if not 0 <= first < stop <= length:
-        raise InputError(
-            f"region [{first}, {stop}) does not lie in [0, {length}), the sequences of the set: "
-            "give positions of the sequence, from 0"
-        )
+    kept = region_of_sequences(region, length)
     if reverse_complement and model.facts.strand_specific:
         raise InputError(
             f"architecture {model.architecture!r} reads the transcribed strand, so the mean over "
             "both strands means nothing: set reverse_complement of the attribution to false"
         )
-    return first, stop
+    return kept
 
 
 @contextmanager

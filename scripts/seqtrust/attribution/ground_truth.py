@@ -15,8 +15,8 @@ from seqtrust.attribution.attribution_maps import (
     Floats,
     checked_maps,
     checked_sequences,
+    contributions,
 )
-from seqtrust.attribution.drawn_maps import contributions
 from seqtrust.errors import InputError
 
 THRESHOLD = 0.1
@@ -98,8 +98,7 @@ def signal_to_noise(
         top: number of noise positions.
         published: as in `signal_and_noise`.
     """
-    scores = position_scores(maps, sequences)
-    signal, noise = signal_and_noise(_checked_truth(pwms, scores), threshold, published)
+    scores, signal, noise = _judged(maps, sequences, pwms, threshold, published)
     positive = np.where(noise & (scores > 0), scores, 0.0)
     short = (positive > 0).sum(axis=1) < top
     highest = -np.partition(-positive, min(top, positive.shape[1]) - 1, axis=1)[:, :top]
@@ -127,8 +126,7 @@ def truth_auroc(
         threshold: bits that signal has more of.
         published: as in `signal_and_noise`.
     """
-    scores = position_scores(maps, sequences)
-    signal, noise = signal_and_noise(_checked_truth(pwms, scores), threshold, published)
+    scores, signal, noise = _judged(maps, sequences, pwms, threshold, published)
     counted = signal | noise
     # what is not counted lies below everything, so that ranks of the rest move by its number
     ranks = rankdata(np.where(counted, scores, -np.inf), axis=1)
@@ -159,8 +157,7 @@ def truth_aupr(
         published: straight lines between points, which no threshold reaches (trapezoids); else
             steps (average precision). Also as in `signal_and_noise`.
     """
-    scores = position_scores(maps, sequences)
-    signal, noise = signal_and_noise(_checked_truth(pwms, scores), threshold, published)
+    scores, signal, noise = _judged(maps, sequences, pwms, threshold, published)
     counted = signal | noise
     falling = -np.where(counted, scores, -np.inf)
     order = np.argsort(falling, axis=1, kind="stable")
@@ -201,6 +198,18 @@ def truth_cosine(maps: npt.ArrayLike, pwms: npt.ArrayLike) -> Floats:
 def true_maps(pwms: npt.ArrayLike) -> Floats:
     """The map of a model that knows the truth, PWM minus 1/4, shape (N, L, 4)."""
     return np.asarray(pwms, dtype=np.float64) - BACKGROUND
+
+
+def _judged(
+    maps: npt.ArrayLike,
+    sequences: npt.ArrayLike,
+    pwms: npt.ArrayLike,
+    threshold: float,
+    published: bool,
+) -> tuple[Floats, Flags, Flags]:
+    """Scores of positions, and which are signal and which noise, shape (N, L) each."""
+    scores = position_scores(maps, sequences)
+    return scores, *signal_and_noise(_checked_truth(pwms, scores), threshold, published)
 
 
 def _at_last_end(values: Floats, ends: Flags, first: float) -> Floats:

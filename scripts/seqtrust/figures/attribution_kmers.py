@@ -1,6 +1,7 @@
 """K-mers under strong attributions: the most and the least consistent model side by side."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,11 +12,11 @@ from matplotlib.figure import Figure
 from seqtrust.attribution.attribution_maps import Floats
 from seqtrust.attribution.scored_maps import KMER
 from seqtrust.bases import decode
-from seqtrust.figures.attribution_spheres import extremes, name_of, score_of
+from seqtrust.figures.attribution_spheres import extremes_table, name_of, score_of
 from seqtrust.figures.style import SETTINGS, new_figure
 
-_COLUMNS = ["entry", "label", "shown", "method", "track", "replicate", "score", "excess", "kmers",
-            "kmer", "share", "prior"]  # fmt: skip
+_ABOUT = ["method", "track", "replicate", "score", "excess", "kmers"]
+_COLUMNS = ["entry", "label", "shown", *_ABOUT, "kmer", "share", "prior"]
 _SHARE, _PRIOR = "#0072B2", "#999999"
 
 
@@ -26,25 +27,18 @@ def words(k: int) -> list[str]:
     return [decode(row) for row in np.stack(digits, axis=1).astype(np.uint8)]
 
 
+def kmer_shares(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A k-mer per row, of a row of `attribution_spectra`."""
+    k = (len(row["spectrum"]).bit_length() - 1) // 2
+    return {"kmer": words(k), "share": row["spectrum"], "prior": row["prior"]}
+
+
 def kmer_table(
     parts: Sequence[pd.DataFrame], scores: Sequence[pd.DataFrame], labels: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Spectra of the chosen models of all entries, a row per k-mer.
-
-    Args:
-        parts: rows of `attribution_spectra`, a table per entry.
-        scores: the scores of the same entries.
-        labels: label of each entry by name, in the same order.
-    """
-    found = []
-    for (entry, label), part, score in zip(labels.items(), parts, scores, strict=True):
-        for shown, model in extremes(part, score, KMER).items():
-            k = (len(model["spectrum"]).bit_length() - 1) // 2
-            about = {name: model[name] for name in _COLUMNS[3:9]}
-            shares = {"kmer": words(k), "share": model["spectrum"], "prior": model["prior"]}
-            named = {"entry": entry, "label": label, "shown": shown}
-            found.append(pd.DataFrame(named | about | shares))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=_COLUMNS)
+    """Spectra of the chosen models of all entries, a row per k-mer, of `attribution_spectra`."""
+    table = extremes_table(parts, scores, labels, KMER, _ABOUT, kmer_shares)
+    return table.reindex(columns=_COLUMNS)
 
 
 def spectrum_panel(

@@ -14,8 +14,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-from seqtrust.attribution.attribution_maps import Floats
-from seqtrust.attribution.drawn_maps import contributions
+from seqtrust.attribution.attribution_maps import Floats, contributions
 from seqtrust.bases import decode
 from seqtrust.figures.style import SETTINGS, new_figure
 

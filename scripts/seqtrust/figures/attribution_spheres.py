@@ -1,6 +1,6 @@
 """Directions of attribution vectors: the most and the least consistent model side by side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -19,16 +19,16 @@ from seqtrust.attribution.sphere import FRAMES
 from seqtrust.figures.style import SETTINGS, new_figure
 
 MOST, LEAST = "most consistent", "least consistent"
-_COLUMNS = ["entry", "label", "shown", "method", "track", "replicate", "score", "excess", "vectors",
-            "rows", "columns", "row", "column", "density"]  # fmt: skip
+_ABOUT = ["method", "track", "replicate", "score", "excess", "vectors", "rows", "columns"]
+_COLUMNS = ["entry", "label", "shown", *_ABOUT, "row", "column", "density"]
 
 
 def extremes(table: pd.DataFrame, scores: pd.DataFrame, score: str) -> dict[str, pd.Series]:
     """The most and the least consistent replicate of an entry's first method and track.
 
-    By the excess over the null, or by the score itself where one has no null; of one replicate
-    there is only the most consistent one. Methods differ in what their nulls leave, so replicates
-    of one are compared.
+    By the score, since all are scored on the same sequences: a null also moves with how peaked a
+    map is, so that the excess does not rank models. Of one replicate there is only the most
+    consistent one.
 
     Args:
         table: rows of `attribution_spheres` or `attribution_spectra`.
@@ -46,8 +46,7 @@ def extremes(table: pd.DataFrame, scores: pd.DataFrame, score: str) -> dict[str,
         return {}
     first = single[["method", "track"]].eq(single.loc[0, ["method", "track"]]).all(axis=1)
     single = single[first]
-    by = single["excess" if single["excess"].notna().all() else "score"].astype(float)
-    most, least = int(by.argmax()), int(by.argmin())
+    most, least = int(single["score"].argmax()), int(single["score"].argmin())
     chosen = {MOST: single.iloc[most]}
     return chosen | ({LEAST: single.iloc[least]} if least != most else {})
 
@@ -63,27 +62,46 @@ def score_of(row: Mapping[str, Any]) -> str:
     return f"score {row['score']:.3f}{excess}"
 
 
+def extremes_table(
+    parts: Sequence[pd.DataFrame],
+    scores: Sequence[pd.DataFrame],
+    labels: Mapping[str, str],
+    score: str,
+    about: Sequence[str],
+    cells: Callable[[Any], Mapping[str, Any]],
+) -> pd.DataFrame:
+    """The table behind a figure of the chosen models of all entries.
+
+    Args:
+        parts: rows of what the figure draws, a table per entry.
+        scores: the scores of the same entries.
+        labels: label of each entry by name, in the same order.
+        score: `KMER` or `EMBEDDING`.
+        about: columns that are kept of a model.
+        cells: the rest of a model's rows.
+    """
+    found = []
+    for (entry, label), part, all_scores in zip(labels.items(), parts, scores, strict=True):
+        for shown, model in extremes(part, all_scores, score).items():
+            named = {"entry": entry, "label": label, "shown": shown}
+            kept = {name: model[name] for name in about}
+            found.append(pd.DataFrame(named | kept | dict(cells(model))))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def sphere_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells of a row of `attribution_spheres`; density 1 is that of the uniform distribution."""
+    density = np.asarray(row["histogram"]) * len(row["histogram"])
+    places, columns = np.divmod(np.arange(len(density)), row["columns"])
+    return {"row": places, "column": columns, "density": density}
+
+
 def sphere_table(
     parts: Sequence[pd.DataFrame], scores: Sequence[pd.DataFrame], labels: Mapping[str, str]
 ) -> pd.DataFrame:
-    """Cells of the chosen models of all entries; density 1 is that of the uniform distribution.
-
-    Args:
-        parts: rows of `attribution_spheres`, a table per entry.
-        scores: the scores of the same entries.
-        labels: label of each entry by name, in the same order.
-    """
-    found = []
-    for (entry, label), part, score in zip(labels.items(), parts, scores, strict=True):
-        for shown, model in extremes(part, score, EMBEDDING).items():
-            density = np.asarray(model["histogram"]) * len(model["histogram"])
-            row, column = np.divmod(np.arange(len(density)), model["columns"])
-            about = {name: model[name] for name in _COLUMNS[3:11]}
-            cells = {"row": row, "column": column, "density": density}
-            found.append(
-                pd.DataFrame({"entry": entry, "label": label, "shown": shown} | about | cells)
-            )
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=_COLUMNS)
+    """Cells of the chosen models of all entries, from `attribution_spheres`."""
+    table = extremes_table(parts, scores, labels, EMBEDDING, _ABOUT, sphere_cells)
+    return table.reindex(columns=_COLUMNS)
 
 
 def base_directions() -> dict[str, tuple[float, float]]:

@@ -13,9 +13,9 @@ from seqtrust.attribution.attribution_maps import Floats
 from seqtrust.attribution.drawn_maps import LOGOS, SPECTRA, SPHERES
 from seqtrust.attribution.population_report import CONSISTENT, INCONSISTENT
 from seqtrust.bases import decode
-from seqtrust.figures.attribution_kmers import spectrum_panel, words
+from seqtrust.figures.attribution_kmers import kmer_shares, spectrum_panel
 from seqtrust.figures.attribution_logos import logo_panel
-from seqtrust.figures.attribution_spheres import sphere_panel
+from seqtrust.figures.attribution_spheres import sphere_cells, sphere_panel
 from seqtrust.figures.style import SETTINGS, new_figure
 from seqtrust.tables import TableSchema
 
@@ -93,12 +93,6 @@ def _named(
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=names)
 
 
-def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    density = np.asarray(row["histogram"]) * len(row["histogram"])
-    places, columns = np.divmod(np.arange(len(density)), row["columns"])
-    return {"row": places, "column": columns, "density": density}
-
-
 def spheres(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> tuple[Figure, Any]:
     """Directions of the two models' attributions, and the table behind the figure.
 
@@ -109,19 +103,14 @@ def spheres(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> tuple[F
     with mpl.rc_context(SETTINGS):
         figure, panels = _grid(parts, labels, 2.4)
         for axis, row in panels:
-            density = np.reshape(_cells(row)["density"], (row["rows"], row["columns"]))
+            density = np.reshape(sphere_cells(row)["density"], (row["rows"], row["columns"]))
             title = f"{row['title']}\nscore {row['score']:.3f}, {row['vectors']:,} vectors"
             image = sphere_panel(axis, density, float(density.max()), title)
             axis.set_xlabel("azimuth (degrees)")
             figure.colorbar(image, ax=axis, shrink=0.8)
         for axis in figure.axes[:1]:
             axis.set_ylabel("cosine to the pole")
-    return figure, _named(parts, labels, _cells)
-
-
-def _kmers(row: Mapping[str, Any]) -> dict[str, Any]:
-    k = (len(row["spectrum"]).bit_length() - 1) // 2
-    return {"kmer": words(k), "share": row["spectrum"], "prior": row["prior"]}
+    return figure, _named(parts, labels, sphere_cells)
 
 
 def kmers(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> tuple[Figure, Any]:
@@ -139,7 +128,7 @@ def kmers(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> tuple[Fig
             axis.set_xlabel("k-mer")
         for axis in figure.axes[:1]:
             axis.set_ylabel("share (below 0: all sequences)")
-    return figure, _named(parts, labels, _kmers)
+    return figure, _named(parts, labels, kmer_shares)
 
 
 def best_stretch(table: pd.DataFrame, width: int) -> int:

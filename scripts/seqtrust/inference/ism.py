@@ -35,7 +35,7 @@ from seqtrust.models.model import (
     resolve_device,
     torch_threads,
 )
-from seqtrust.outputs import output_reach, resolve_outputs
+from seqtrust.outputs import output_reach, region_of_sequences, resolve_outputs
 from seqtrust.predictions import OutputSpec
 from seqtrust.sequence_set import SequenceSet
 
@@ -168,12 +168,7 @@ def mutagenesis(
             f"architecture {model.architecture!r} reads the transcribed strand, so the mean over "
             "both strands means nothing: set reverse_complement to false under inference"
         )
-    first, stop = region or (0, length)
-    if not 0 <= first < stop <= length:
-        raise InputError(
-            f"region [{first}, {stop}) does not lie in [0, {length}), the sequences of the set: "
-            "give positions of the sequence, from 0"
-        )
+    mutated = region_of_sequences(region, length)
     passes = make_passes(reverse_complement, shifts, length)
     target, before = resolve_device(device), model.device
     budget = batch_bytes or _BATCH_BYTES[target.type]
@@ -181,7 +176,7 @@ def mutagenesis(
         try:
             model.to(target)
             with torch.inference_mode():
-                yield Mutagenesis(model, length, specs, (first, stop), passes, budget, savings)
+                yield Mutagenesis(model, length, specs, mutated, passes, budget, savings)
         finally:
             model.to(before)
 
