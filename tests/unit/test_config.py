@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from seqtrust.config import REFERENCES, checked_config, load_schema
+from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
+from seqtrust.faults.references import REFERENCES
 
 FOLDER = Path(__file__).parents[2] / "config"
 SCHEMA = load_schema(FOLDER / "schemas" / "config.schema.json")

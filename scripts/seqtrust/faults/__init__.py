@@ -1,0 +1,1 @@
+"""Faults of a config that its schema cannot see, one text each, by what they are of."""
