@@ -123,7 +123,7 @@ def motif_methods(attribution):
 
 def mapped_replicates(wildcards):
     """The replicates of a file of motifs: one, or all for those of the mean map."""
-    if wildcards.replicate != "mean":
+    if wildcards.replicate != "ensemble":
         return [wildcards.replicate]
     return replicates(ATTRIBUTIONS[wildcards.attribution]["ensemble"])
 
@@ -147,7 +147,7 @@ def discovery_settings(wildcards):
 def motif_replicates(attribution):
     """The replicates, and the mean map of several."""
     names = replicates(ATTRIBUTIONS[attribution]["ensemble"])
-    return names + ["mean"] if len(names) > 1 else names
+    return names + ["ensemble"] if len(names) > 1 else names
 
 
 def motif_consistency_inputs(wildcards):

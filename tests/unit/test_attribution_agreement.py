@@ -70,7 +70,7 @@ def test_what_is_written_is_read(tmp_path):
         np.testing.assert_array_equal(found.bases, rows.bases)
         assert found.converged.all()
         assert found.usable.all()
-    with pytest.raises(InputError, match=r"no track None among the attribution maps.*'a', 'b'"):
+    with pytest.raises(InputError, match=r"of 2 tracks, 'a', 'b': name the one"):
         read_attributions([path])
     with pytest.raises(InputError, match="no track 'c'"):
         read_attributions([path], "c")
@@ -234,7 +234,7 @@ def test_agreement_falls_with_noise_and_methods_that_differ_by_a_factor_agree(sh
     assert of_pair["r1", "r2"] > of_pair["r1", "r3"] > of_pair["r2", "r3"]
     methods = table[table.comparison == "methods"]
     np.testing.assert_allclose(methods["pearson"], 1, atol=1e-5)
-    assert set(methods["replicate"]) == {"r1", "r2", "r3", "mean"}
+    assert set(methods["replicate"]) == {"r1", "r2", "r3", "ensemble"}
     single = table[(table.comparison == "single") & (table.track == "a")]
     others = mean_maps([read_attributions(shards["ism"][name], "a") for name in ("r1", "r2")])
     own = Compared.of(read_attributions(shards["ism"]["r3"], "a"))

@@ -128,7 +128,7 @@ def judged(planted=("first", "second")):
 
 
 def test_tables_say_what_is_shared_and_recovered():
-    patterns = three_replicates() | {"mean": [pattern(WORDS["first"]), noise_pattern(3)]}
+    patterns = three_replicates() | {"ensemble": [pattern(WORDS["first"]), noise_pattern(3)]}
     motifs, sharing, named = motif_tables({"saliency": discoveries(patterns)}, judged())
     assert motifs["replicates"].tolist() == [3, 2, 1]
     assert set(motifs["of"]) == {3}

@@ -168,6 +168,11 @@ def test_the_later_factor_wins_and_mappings_are_joined():
             "'relu'?",
         ),
         (
+            {"output": {"tracks": ["a", "b"]}},
+            "populations/toy/output/tracks: models are scored by the maps of one track, but 2 are "
+            "named: choose one, or make a population of each",
+        ),
+        (
             {"controls/cell": {"architecture": "dist"}},
             "populations/toy/controls/cell: the level of factor 'activation' is missing",
         ),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from seqtrust.accuracy import ENSEMBLE
 from seqtrust.attribution.attribution_maps import Flags, Floats, contributions
 from seqtrust.attribution.map_tables import (
     AttributionMaps,
@@ -29,7 +30,6 @@ COLUMNS = (
     "left_out", *(f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")),
 )  # fmt: skip
 TOP = 0.1
-MEAN = "mean"
 OTHERS = "mean of the others"
 
 
@@ -154,7 +154,7 @@ def _of_track(shards: Shards, track: str, seed: int) -> Iterator[dict[str, Any]]
                 yield _row(track, "single", (method, name), (method, OTHERS), ready, seed)
             del ready[method][OTHERS]
         if len(found) > 1:
-            ready[method][MEAN] = Compared.of(mean_maps(list(found.values())))
+            ready[method][ENSEMBLE] = Compared.of(mean_maps(list(found.values())))
     for one, other in combinations(shards, 2):
         for name in ready[one]:
             yield _row(track, "methods", (one, name), (other, name), ready, seed)

@@ -308,6 +308,11 @@ def _chosen_track(table: pa.Table, track: str | None) -> str:
     found = list(dict.fromkeys(table["track"].to_pylist()))
     if track is None and len(found) == 1:
         return str(found[0])
+    if track is None:
+        raise InputError(
+            f"the attribution maps are of {len(found)} tracks, {', '.join(map(repr, found))}: name "
+            "the one that is meant (of a population: under its output, tracks)"
+        )
     if track not in found:
         raise InputError(
             f"there is no track {track!r} among the attribution maps: name one of "

@@ -24,7 +24,6 @@ from seqtrust.motifs import Motif
 from seqtrust.tables import dump, metadata_of, read_table, write_table
 
 POSITIVE, NEGATIVE = "positive", "negative"
-MEAN = "mean"
 # TF-MoDISco clusters the seqlets of a sign if there are more than this many times as many as a
 # pattern needs: its own defaults, 100 and 20
 _TO_CLUSTER = 5

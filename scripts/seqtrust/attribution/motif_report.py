@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from seqtrust.accuracy import ENSEMBLE
 from seqtrust.attribution.motif_consistency import (
     KnownMatches,
     SharedMotif,
@@ -16,7 +17,7 @@ from seqtrust.attribution.motif_consistency import (
     share_motifs,
     single_motifs,
 )
-from seqtrust.attribution.motif_discovery import MEAN, Discovery
+from seqtrust.attribution.motif_discovery import Discovery
 from seqtrust.attribution.motif_tables import MOTIFS, SHARING
 from seqtrust.errors import InputError, nearest_clause
 from seqtrust.files import read_tsv
@@ -83,7 +84,7 @@ def motif_tables(
     """The motifs of all methods, how they are shared, and the motifs themselves.
 
     Args:
-        found: by method and replicate; replicate `mean` is the ensemble's mean map.
+        found: by method and replicate; replicate `ensemble` is the ensemble's mean map.
         judged: what they are held against.
 
     Returns:
@@ -94,7 +95,7 @@ def motif_tables(
     sharing: list[dict[str, Any]] = []
     named: dict[str, SharedMotif] = {}
     for method, by_replicate in found.items():
-        several = {name: one for name, one in by_replicate.items() if name != MEAN}
+        several = {name: one for name, one in by_replicate.items() if name != ENSEMBLE}
         patterns = {name: one.patterns for name, one in several.items()}
         motifs = share_motifs(patterns, judged.similarity)
         matches = judged.match(motifs)
@@ -148,7 +149,7 @@ def _sharing_rows(
     judged: Judged,
 ) -> Iterator[dict[str, Any]]:
     """Of every replicate alone, of motifs that at least k share, and of the mean map."""
-    several = [name for name in by_replicate if name != MEAN]
+    several = [name for name in by_replicate if name != ENSEMBLE]
     for name in several:
         yield _alone("replicate", name, by_replicate[name], judged)
     patterns = {name: by_replicate[name].patterns for name in several}
@@ -163,8 +164,8 @@ def _sharing_rows(
             # patterns in disorder are alone, so that their number says nothing of sharing
             "motifs_by_chance": expected if k > 1 else np.nan,
         } | _recovered(int(kept.sum()), some, judged)
-    if MEAN in by_replicate:
-        yield _alone("mean map", "", by_replicate[MEAN], judged)
+    if ENSEMBLE in by_replicate:
+        yield _alone("mean map", "", by_replicate[ENSEMBLE], judged)
 
 
 def _alone(kind: str, name: str, found: Discovery, judged: Judged) -> dict[str, Any]:

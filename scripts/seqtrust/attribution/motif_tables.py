@@ -9,8 +9,8 @@ PATTERNS = TableSchema(
     version=1,
     path="attributions/{attribution}/motifs/{method}/{replicate}.parquet",
     description=(
-        "Patterns that TF-MoDISco finds in the attribution maps of one replicate, or of the "
-        "ensemble's mean map (replicate `mean`): one row per pattern, none where it finds none. "
+        "Patterns that TF-MoDISco finds in the attribution maps of one replicate, or of the mean "
+        "map (replicate `ensemble`): one row per pattern, none where it finds none. "
         "Matrices are positions x 4 (A, C, G, T). The metadata hold the settings (`settings`), the "
         "number of maps that were used (`maps`), that were left out because they are zero, hold "
         "NaN or did not converge (`unusable`), and that were not drawn (`not_drawn`)."

@@ -218,6 +218,12 @@ def _faults(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{path}/class: there is no factor {chosen!r}"
                 f"{nearest_clause(chosen, entry['factors'])}"
             )
+        tracks = entry["output"].get("tracks", "all")
+        if not isinstance(tracks, str) and len(tracks) > 1:
+            yield (
+                f"{path}/output/tracks: models are scored by the maps of one track, but "
+                f"{len(tracks)} are named: choose one, or make a population of each"
+            )
         faults = list(_combination_faults(path, entry))
         yield from faults
         if ARTEFACT in entry["controls"] and JUDGING not in entry:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from seqtrust.accuracy import ENSEMBLE
-from seqtrust.attribution.agreement import MEAN, MEASURES
+from seqtrust.attribution.agreement import MEASURES
 from seqtrust.attribution.attribution_maps import CORRECTED, PUBLISHED
 from seqtrust.attribution.scored_maps import EMBEDDING, KMER, NULL_OF, PAIRING, POSITION
 from seqtrust.attribution.sensitivity import rank_agreement
@@ -211,7 +211,7 @@ def _pairs_of_models(axis: Axes, place: int, table: pd.DataFrame, measure: str) 
     offsets = place + np.linspace(-0.25, 0.25, len(table) + 2)[1:-1]
     for offset, row in zip(offsets, table.to_dict("records"), strict=True):
         colour = COLOURS[_KINDS.index(row["comparison"])]
-        mark = "D" if row["replicate"] == MEAN else "o"
+        mark = "D" if row["replicate"] == ENSEMBLE else "o"
         axis.plot([row[f"{measure}_low"], row[f"{measure}_high"]], [offset] * 2, color=colour,
                   linewidth=0.7)  # fmt: skip
         axis.plot(row[measure], offset, mark, color=colour, markersize=2.5)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -17,6 +18,7 @@ from seqtrust.figures.style import SETTINGS, labelled_parts, new_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*X"
+_CONTROLS = "x+12"
 _GREY, _FRONT = "#777777", "#000000"
 NAMES = {
     GENERALISATION: "generalisation",
@@ -228,22 +230,22 @@ def truth_figure(populations: Sequence[Population]) -> Figure:
                     axis.plot(mine[score], mine["snr"], marker, color=colour, markersize=3.5,
                               label=label)  # fmt: skip
                 if score != GENERALISATION:
-                    _named_controls(axis, one.of_kind(CONTROL), score)
+                    _marked_controls(axis, one.of_kind(CONTROL), score)
                 axis.set(xlabel=one.metric if score == GENERALISATION else NAMES[score],
                          ylabel=NAMES["snr"])  # fmt: skip
                 axis.set_title(_said(one, score), loc="left", fontsize=6)
-            line[0].legend(fontsize=6, frameon=False)
+            line[1].legend(fontsize=6, frameon=False)
             line[0].annotate(one.entry["label"], (0, 1), xytext=(0, 24), fontsize=9,
                              xycoords="axes fraction", textcoords="offset points",
                              annotation_clip=False)  # fmt: skip
     return figure
 
 
-def _named_controls(axis: Axes, controls: pd.DataFrame, score: str) -> None:
-    for name, mine in controls.dropna(subset=[score, "snr"]).groupby("control", sort=False):
-        axis.plot(mine[score], mine["snr"], "x", color=_GREY, markersize=4)
-        axis.annotate(str(name), (mine[score].iloc[0], mine["snr"].iloc[0]), xytext=(4, 2),
-                      textcoords="offset points", fontsize=6, color=_GREY)  # fmt: skip
+def _marked_controls(axis: Axes, controls: pd.DataFrame, score: str) -> None:
+    """Controls by marks that the legend names: they often lie upon each other near 0."""
+    known = controls.dropna(subset=[score, "snr"]).groupby("control", sort=False)
+    for mark, (name, mine) in zip(cycle(_CONTROLS), known, strict=False):
+        axis.plot(mine[score], mine["snr"], mark, color=_FRONT, markersize=5, label=str(name))
 
 
 def _said(one: Population, score: str) -> str:
