@@ -20,8 +20,9 @@ LIBRARY := PYTHONPATH=scripts $(BIN)/python -m
 run: $(STAMP)
 	$(LIBRARY) seqtrust.run $(CONFIG) --cores $(CORES)
 
+# a file of tests goes to one process; those that run workflows take longest and go first
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-adapters: $(ADAPTERS:%=.venv-%/installed)
 	set -e; for adapter in $(ADAPTERS); do \

@@ -19,6 +19,11 @@ settings.load_profile("seqtrust")
 MakeGenome = Callable[..., Genome]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run workflows go first: they take longest, and processes should end together."""
+    items.sort(key=lambda item: item.path.parent.name != "workflow")
+
+
 @pytest.fixture(scope="session")
 def make_genome(tmp_path_factory: pytest.TempPathFactory) -> MakeGenome:
     """A function that writes contigs as an indexed FASTA and opens it."""
