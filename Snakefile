@@ -33,6 +33,7 @@ wildcard_constraints:
     library="[a-z0-9_]+",
     measured="[a-z0-9_]+",
     method="[a-z0-9_]+",
+    model="[a-z0-9_]+",
     motifs="[a-z0-9_]+",
     part="[0-9]+-of-[0-9]+|table",
     people="[a-z0-9_]+",
@@ -41,6 +42,7 @@ wildcard_constraints:
     randomness="[a-z0-9_]+",
     reference="[a-z0-9_]+",
     replicate="[a-z0-9_]+",
+    robustness="[a-z0-9_]+",
     round="[0-9]+",
     set="[a-z0-9_]+",
     sign_calibration="[a-z0-9_]+",
@@ -49,6 +51,7 @@ wildcard_constraints:
     trust="[a-z0-9_]+",
     variant_file="[a-z0-9_]+",
     verdict="[a-z0-9_]+",
+    world="[0-9]+",
 
 
 scattergather:
@@ -64,6 +67,7 @@ include: "rules/common_analyses.smk"
 include: "rules/common_attribution.smk"
 include: "rules/common_deepmr.smk"
 include: "rules/common_mr_simulations.smk"
+include: "rules/common_robustness.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
 include: "rules/measured.smk"
@@ -81,6 +85,7 @@ include: "rules/attribution.smk"
 include: "rules/populations.smk"
 include: "rules/deepmr.smk"
 include: "rules/mr_simulations.smk"
+include: "rules/robustness.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 
@@ -95,3 +100,4 @@ rule all:
         [shard for name in MAPS for shard in map_shards(name)],
         expand("<results>/attributions/{attribution}.agreement.tsv", attribution=USER_ATTRIBUTIONS),
         expand("<results>/populations/{population}.motif_sharing.tsv", population=MOTIF_POPULATIONS),
+        expand("<results>/robustness/{robustness}.tests.tsv", robustness=config["robustness"]),

@@ -306,8 +306,10 @@ def attempted(megabytes):
 
 
 def window_file(chosen):
-    """The BED or point file that windows come from; tiles and contigs have none."""
+    """The BED or point file that windows come from; tiles have none, nor contigs of any split."""
     ((kind, choice),) = chosen.items()
+    if kind == "contigs" and "split" in choice:
+        return {"windows": given_or_library(choice["splits"], "splits.bed")}
     if kind == "bed" and "measured" in choice:
         return {"windows": f"<results>/measured/{choice['measured']}.bed"}
     if kind == "bed":

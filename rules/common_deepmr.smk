@@ -103,7 +103,18 @@ def deep_mr_global_inputs(wildcards):
     name = wildcards.deepmr
     kinds = {"instruments": "instruments", "local": "local", "diagnostics": "diagnostics"}
     files = {key: deep_mr_parts(name, folder, "parquet") for key, folder in kinds.items()}
-    return files | given_paths(DEEP_MR[name], "published")
+    beside = given_paths(DEEP_MR[name], "published", "published_statistics")
+    if "published_statistics" in beside:
+        beside["statistics"] = beside.pop("published_statistics")
+    return files | beside
+
+
+def deep_mr_memory(wildcards, input, attempt):
+    """Memory in MB of all loci; without the effects of single replicates it is less."""
+    entry = DEEP_MR[wildcards.deepmr]
+    each = entry["main"] == "per_replicate" or entry["instruments"]["cross_fitted"]
+    factor = 60 if each else 20
+    return int(2000 + factor * input.size_mb) * attempt
 
 
 def deep_mr_spacing_inputs(wildcards):
@@ -112,7 +123,7 @@ def deep_mr_spacing_inputs(wildcards):
         "instruments": deep_mr_parts(name, "instruments", "parquet"),
         "sequences": f"<results>/sequences/{deep_mr_maps(name)['set']}.parquet",
         "motifs": data_path(DEEP_MR[name]["spacing"]["motifs"]),
-    }
+    } | given_paths(DEEP_MR[name]["spacing"], "published")
 
 
 def deep_mr_figure_inputs(panel):

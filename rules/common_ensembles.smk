@@ -101,6 +101,7 @@ def basenji_files(path):
 def training_inputs(wildcards):
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
     files = bias_replicate(settings) | given_paths(settings, "parameters_file")
+    files |= given_paths(settings.get("prior", {}), "motifs")
     if "basenji" in settings:
         return files | {"basenji": basenji_files(settings["basenji"]["path"])}
     return files | {
@@ -141,6 +142,8 @@ def training_settings(wildcards):
     settings = ENSEMBLES[wildcards.ensemble]["model"]["train"]
     other = ("replicates", "splits", "parameters_file", "hours")
     used = {name: value for name, value in settings.items() if name not in other}
+    if "prior" in used:
+        used["prior"] = {"gc": used["prior"]["gc"]}
     if "basenji" in used:
         used["basenji"] = used["basenji"] | {"path": data_path(used["basenji"]["path"])}
     return used | {"processes": training_processes(wildcards)}
@@ -195,6 +198,7 @@ def import_inputs(wildcards):
     settings = ENSEMBLES[wildcards.ensemble]["model"]["import"]
     described = [key for key in ("parameters_file", "tracks") if key in settings]
     files = {key: data_path(settings[key]) for key in described}
+    files |= known_splits(wildcards)
     return {"weights": data_path(settings["files"][replicate_index(wildcards)])} | files
 
 
@@ -217,7 +221,7 @@ def masked_replicate(wildcards):
 
 
 def known_splits(wildcards):
-    """What the user's own model was trained on, if stated; contigs are named as in the FASTA."""
+    """What a model was trained on, if stated; contigs are named as in the FASTA."""
     (entry,) = ENSEMBLES[wildcards.ensemble]["model"].values()
     if "regions" not in entry:
         return {}

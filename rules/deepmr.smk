@@ -20,6 +20,7 @@ rule deep_mr_recalibration:
         replicates=deep_mr_replicates,
         output=lambda wildcards: deep_mr_maps(wildcards.deepmr)["output"],
         scale=lookup("deep_mr/{deepmr}/scale", within=config),
+        tracks_of=lookup("deep_mr/{deepmr}/task_tracks", within=config, default=None),
         settings=lambda wildcards: deep_mr_recalibration(wildcards.deepmr)[1],
         kinds=deep_mr_kinds,
         code=code_digest("deep_mr_recalibration"),
@@ -45,6 +46,8 @@ rule deep_mr_moments:
         replicates=deep_mr_replicates,
         ism=lookup("deep_mr/{deepmr}/ism", within=config),
         scale=lookup("deep_mr/{deepmr}/scale", within=config),
+        se=lookup("deep_mr/{deepmr}/se", within=config),
+        tracks_of=lookup("deep_mr/{deepmr}/task_tracks", within=config, default=None),
         kind=lambda wildcards: deep_mr_recalibration(wildcards.deepmr)[0],
         code=code_digest("deep_mr_moments"),
     script:
@@ -131,6 +134,7 @@ rule deep_mr_global:
         control_effects="<results>/deepmr/{deepmr}.control_effects.tsv",
         scatter="<results>/deepmr/{deepmr}.scatter.tsv",
         counts="<results>/deepmr/{deepmr}.counts.tsv",
+        statistics="<results>/deepmr/{deepmr}.statistics.tsv",
         headlines="<results>/deepmr/{deepmr}.headlines.tsv",
     log:
         "<results>/logs/deep_mr_global/{deepmr}.log",
@@ -139,7 +143,7 @@ rule deep_mr_global:
     conda:
         "../envs/cpu.yaml"
     resources:
-        mem_mb=lambda wildcards, input, attempt: int(2000 + 60 * input.size_mb) * attempt,
+        mem_mb=deep_mr_memory,
         runtime=attempted(60),
     params:
         settings=lookup("deep_mr/{deepmr}", within=config),

@@ -49,6 +49,7 @@ rule import_replicate:
         environment
     params:
         settings=lookup("ensembles/{ensemble}/model/import", within=config),
+        assembly=lookup("ensembles/{ensemble}/assembly", within=config),
         build=build,
         code=code_digest("import_replicate"),
     script:

@@ -22,6 +22,7 @@ rule reference_sequences:
     params:
         settings=lookup("sequence_sets/{set}", within=config),
         build=build,
+        seed=config["seed"],
         code=code_digest("reference_sequences"),
     script:
         "../scripts/reference_sequences.py"

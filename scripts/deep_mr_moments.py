@@ -9,5 +9,6 @@ with log_to(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     maps = dict(zip(params.replicates, files.maps, strict=True))
     known = read_recalibrations(files.recalibration) if files.get("recalibration") else {}
-    effects = mutation_effects(maps, params.scale, known.get(params.kind), params.ism)
+    how = params.ism, params.se, params.tracks_of
+    effects = mutation_effects(maps, params.scale, known.get(params.kind), *how)
     write_moments(snakemake.output[0], Moments.of(effects))

@@ -3,10 +3,8 @@
 from seqtrust.files import write_tsv
 from seqtrust.logs import log_to
 from seqtrust.mendelian.recalibrated_tasks import (
-    fitted,
+    fitted_and_judged,
     predicted_and_measured,
-    reliability,
-    rows_of_split,
     write_recalibrations,
 )
 from seqtrust.models.card import read_card
@@ -24,14 +22,11 @@ with log_to(snakemake.log[0]) as log:
         open_targets(files.targets, missing=True),
         params.output,
         params.scale,
+        params.tracks_of,
     )
-    of = splits_of(sequences, regions_of(*map(read_card, files.cards)))
-    splits = [of[key] for key in sequences.ids()]
-    fit, judge = (rows_of_split(splits, params.settings[key]) for key in ("split", "judged_on"))
-    made = {kind: fitted(kind, tasks, members[:, fit], observed[fit]) for kind in params.kinds}
+    splits = list(splits_of(sequences, regions_of(*map(read_card, files.cards))).values())
+    names = params.settings["split"], params.settings["judged_on"]
+    made, table = fitted_and_judged(params.kinds, tasks, members, observed, splits, *names)
     write_recalibrations(snakemake.output.maps, made)
-    table = reliability(
-        made[params.kinds[0]], members[:, judge], observed[judge], params.settings["judged_on"]
-    )
     write_tsv(snakemake.output.reliability, table)
-    log.info("fitted on %d windows, judged on %d", fit.sum(), judge.sum())
+    log.info("fitted on %d windows of %s", splits.count(names[0]), names[0])

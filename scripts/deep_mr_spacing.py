@@ -4,7 +4,7 @@ from seqtrust.files import write_tsv
 from seqtrust.logs import log_to
 from seqtrust.mendelian.analysis import chosen_pairs
 from seqtrust.mendelian.instrument_tables import read_instruments
-from seqtrust.mendelian.spacing import spacing_effects
+from seqtrust.mendelian.spacing import read_published_spacing, spacing_effects
 from seqtrust.mendelian.stage import stage_of, task_spans
 from seqtrust.sequence_set import read_sequence_set
 
@@ -16,5 +16,7 @@ with log_to(snakemake.log[0]):
     sequences = read_sequence_set(files.sequences)
     spans = task_spans(chosen, files.motifs, sequences, instruments.tasks)
     pairs = chosen_pairs(instruments, settings["tasks"], chosen.get("pairs", settings["pairs"]))
-    table = spacing_effects(instruments, pairs, stage.main, spans, chosen["breaks"])
+    beside = read_published_spacing(files.published) if files.get("published") else None
+    how = {"whole": chosen["whole"], "published": beside}
+    table = spacing_effects(instruments, pairs, stage.main, spans, chosen["breaks"], **how)
     write_tsv(snakemake.output[0], table)

@@ -11,7 +11,8 @@ with log_to(snakemake.log[0]) as log:
     genome = Genome(snakemake.input.fasta, settings["assembly"], snakemake.params.build)
     ((kind, choice),) = settings["source"]["reference"].items()
     source = str(snakemake.input.get("windows", kind))
-    windows = named_windows(genome, kind, choice, source, settings["length"])
+    seed = snakemake.params.seed
+    windows = named_windows(genome, kind, choice, source, settings["length"], seed)
     skipped: list[Skipped] = []
     content = reference_sequences(genome, windows, source, settings["beyond_contig"], skipped)
     count = write_sequence_set(

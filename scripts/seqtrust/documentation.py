@@ -24,6 +24,7 @@ from seqtrust.calibration import assessment, sign_assessment
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
 from seqtrust.mendelian import analysis, instrument_tables, simulated_study
+from seqtrust.robustness import score_tables, stated_tables, world_tables
 from seqtrust.sources import grammar, haplotypes
 from seqtrust.tables import TableSchema
 from seqtrust.uncertainty import (
@@ -45,6 +46,10 @@ TABLES = (
     analysis.LOCAL,
     analysis.DIAGNOSTICS,
     simulated_study.ROUNDS,
+    world_tables.SCHEMA,
+    stated_tables.SCHEMA,
+    score_tables.SCORES,
+    score_tables.SUMMARY,
     map_tables.SCHEMA,
     drawn_maps.SPECTRA,
     drawn_maps.SPHERES,

@@ -14,6 +14,8 @@ from seqtrust.errors import InputError, nearest_clause
 Floats = npt.NDArray[np.float64]
 
 UNIFORM = 0.25
+# keeps the log odds of bases that a motif never shows finite in a scan
+SCAN_SOFTENING = 1e-3
 _SUM_TOLERANCE = 0.02
 _FACT = re.compile(r"(\w+)=\s*(\d+)")
 
@@ -88,6 +90,12 @@ class Motif:
         changed = instance.copy()
         changed[column] = base
         return changed
+
+
+def soften(motif: Motif, share: float) -> Motif:
+    """A motif mixed with the uniform distribution: (1 - share) x PWM + share / 4."""
+    mixed = (1 - share) * motif.probabilities + share * UNIFORM
+    return Motif(motif.name, tuple(map(tuple, mixed.tolist()))) if share else motif
 
 
 def read_meme(path: str | Path) -> list[Motif]:

@@ -307,7 +307,7 @@ def test_parameters_that_cannot_be_are_refused(family):
         ({"kernel": 4}, f"{family}: kernel is 4, but must be odd and positive"),
         ({"pool": 50}, f"{family}: input_length is 42 bp, but must be at least pool, 50 bp"),
         ({"dropout": 1.0}, rf"{family}: dropout is 1.0, but must be in \[0, 1\)"),
-        ({"head": "laplace"}, f"{family}: head is 'laplace', but must be one of gaussian, point"),
+        ({"head": "laplace"}, f"{family}: head is 'laplace', but must be one of gaussian, evid"),
         ({"output": "softplus"}, f"{family}: head 'gaussian' needs output 'identity'"),
         ({"activation": "step"}, f"{family}: activation is 'step', but must be one of relu"),
     ):

@@ -142,6 +142,26 @@ def test_a_bed_row_that_cannot_be_read_is_named(tmp_path, tiny_genome, row):
         bed_windows(tiny_genome, tmp_path / "w.bed", 4)
 
 
+def test_contigs_of_a_data_split(tmp_path, make_genome):
+    names = ["a.1", "a.2", "b.1", "a.3", "a.4"]
+    genome = make_genome(dict.fromkeys(names, "ACGTACGTAC"))
+    splits = dict(zip(names, ("test", "train", "test", "test", "validation"), strict=True))
+    path = tmp_path / "splits.bed"
+    path.write_text("".join(f"{name}\t0\t10\t{split}\n" for name, split in splits.items()))
+
+    def chosen(**how):
+        return [name for name, _ in named_windows(genome, "contigs", how, str(path), 10)]
+
+    assert chosen() == names
+    assert chosen(split="test") == ["a.1", "b.1", "a.3"]
+    assert chosen(split="test", matching="a.*") == ["a.1", "a.3"]
+    assert chosen(split="test", first=2) == ["a.1", "b.1"]
+    with pytest.raises(
+        InputError, match=r"splits\.bed: no contig that matches 'b\.\*' is in split"
+    ):
+        chosen(split="train", matching="b.*")
+
+
 def test_named_windows_dispatch_on_their_kind(tmp_path, tiny_genome):
     (tmp_path / "p.bed").write_text("chr2\t100\t101\tgene\t0\t-\n")
     path = str(tmp_path / "p.bed")

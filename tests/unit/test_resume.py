@@ -121,6 +121,8 @@ def test_a_run_killed_at_every_step_in_turn_ends_with_equal_bytes(tmp_path, sche
         {"regularisation": {"manifold_mixup": 0.3, "gaussian_noise": 0.1}, "accumulate": 3},
         {"regularisation": {"spectral_norm": True, "adversarial": {"steps": 2}}},
         {"missing_targets": "mask", "schedule": "plateau", "plateau_epochs": 1},
+        {"augmentation": {"mutation": 0.1, "noise": 0.2, "finetune": {"epochs": 2}}},
+        {"groups": ["a", "b"] * 14, "weights": np.arange(28.0)},
     ],
 )
 def test_every_way_of_training_goes_on_as_if_not_killed(tmp_path, changes):

@@ -6,9 +6,8 @@ from robustness_worlds import naive_bits, small_world
 
 from seqtrust import bases
 from seqtrust.errors import InputError
-from seqtrust.motifs import Motif
+from seqtrust.motifs import Motif, soften
 from seqtrust.robustness.conditions import sample
-from seqtrust.robustness.sequences import soften
 from seqtrust.robustness.shifts import IN_DISTRIBUTION, named_shift
 from seqtrust.robustness.structural_priors import (
     KINDS,

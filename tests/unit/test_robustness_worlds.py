@@ -6,14 +6,13 @@ from robustness_worlds import naive_activity, naive_feature, naive_occupancies, 
 
 from seqtrust import bases
 from seqtrust.errors import InputError
-from seqtrust.motifs import Motif, read_meme, write_meme
+from seqtrust.motifs import Motif, read_meme, soften, write_meme
 from seqtrust.robustness.readout import Readout, drifted, nearest_product
 from seqtrust.robustness.sequences import (
     SequenceSettings,
     draw_sequences,
     gc_content,
     shuffled_background,
-    soften,
 )
 from seqtrust.robustness.worlds import WorldSettings, make_world
 from seqtrust.simulation import random_motifs, site_bits

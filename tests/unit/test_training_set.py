@@ -10,7 +10,7 @@ import torch
 from seqtrust.config import load_schema
 from seqtrust.errors import InputError
 from seqtrust.genome import SplitRegions
-from seqtrust.models.checkpoint import save_replicate
+from seqtrust.models.checkpoint import load_replicate, save_replicate
 from seqtrust.models.facts import Track
 from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_set import (
@@ -112,6 +112,41 @@ def test_copies_of_windows_that_are_not_trained_on_do_not_count():
     model, _ = trained(inputs(copied=[(38, 1)]))
     assert model.record["windows"]["unused"] == 15
     assert model.record["split_overlap"]["splits"]["test"]["fraction"] < 0.1
+
+
+def test_columns_of_the_targets_and_a_prior_reach_the_network(tmp_path):
+    """One value per window; only `a` is predicted, and the prior is of the training windows."""
+    sequences, _ = inputs()
+    values = np.random.default_rng(2).gamma(1, 1, (WINDOWS, 4)).astype(np.float32)
+    targets = Targets(("a", "depth", "w", "a_sd"), LENGTH, {"c1": values})
+    small = {"input_length": LENGTH, "channels": 4, "dense": 4, "control": 1}
+    changes = {
+        "architecture": "pooled_cnn",
+        "parameters": small,
+        "loss": "gaussian_nll",
+        "control": ["depth"],
+        "sample_weights": {"column": "w"},
+        "target_sd": {"a": "a_sd"},
+        "prior": {"gc": True},
+        "training_fraction": 1.0,
+    }
+    model, _ = trained((sequences, targets), **changes)
+    assert [track.name for track in model.facts.tracks] == ["a", "a:log_variance"]
+    assert model.record["control"] == ["depth"]
+    codes = sequences.codes()
+    gc = ((codes == 1) | (codes == 2)).mean(axis=1)
+    assert model.parameters["prior"]["centre"] == pytest.approx([gc[:30].mean()])
+    save_replicate(tmp_path / "r", model)
+    assert torch.equal(load_replicate(tmp_path / "r").predict(codes), model.predict(codes))
+    unweighed, _ = trained(
+        (sequences, Targets(("a", "depth", "a_sd"), LENGTH, {"c1": values[:, [0, 1, 3]]})),
+        **changes | {"sample_weights": {"gc": {"bins": 4}}},
+    )
+    assert unweighed.record["data_sha256"] != model.record["data_sha256"]
+    with pytest.raises(InputError, match="prior: it has no feature"):
+        trained((sequences, targets), **changes | {"prior": {"gc": False}})
+    with pytest.raises(InputError, match="'depth' is of the control and tells weights, groups or"):
+        trained((sequences, targets), **changes | {"groups": {"column": "depth"}})
 
 
 def test_a_state_is_left_for_the_script_to_remove(tmp_path):

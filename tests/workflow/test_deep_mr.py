@@ -41,6 +41,16 @@ def test_mutants_are_counted(results: Path) -> None:
     assert list(counts["replicate"]) == ["r1", "r2"]
 
 
+def test_one_network_has_estimates_and_no_leave_to_use_them(results: Path) -> None:
+    main = table(results, "single.global").query("main and split == 'all'")
+    assert len(main) == 6
+    assert main["estimate"].notna().all()
+    verdicts = table(results, "single.verdicts")
+    assert not verdicts["applicable"].any()
+    assert verdicts["reasons"].str.contains("one network").all()
+    assert list(table(results, "single.counts")["mutations"]) == [3 * 20 * 6]
+
+
 def test_a_table_gives_the_published_estimates(results: Path) -> None:
     found = table(results, "lipids.global")
     main = found[found["main"]].set_index("exposure")

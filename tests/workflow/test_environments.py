@@ -39,6 +39,27 @@ def with_placeholders(project: Project, name: str) -> Path:
             "majdandzic2022_full.yaml",
             {"make_grammar": 2, "train_replicate": 336 + 24, "randomise_replicate": 12},
         ),
+        (
+            "malina2022_bpnet.yaml",
+            {
+                "train_replicate": 5,
+                "measure_signals": 1,
+                "ism": 5,
+                "deep_mr_recalibration": 1,
+                "deep_mr_global": 3,
+                "deep_mr_spacing": 3,
+            },
+        ),
+        (
+            "malina2022_deepsea.yaml",
+            {
+                "import_replicate": 1,
+                "mask_replicate": 50,
+                "ism": 50,
+                "deep_mr_recalibration": 1,
+                "deep_mr_global": 3,
+            },
+        ),
     ],
 )
 def test_configs_of_large_inputs_have_a_dry_run(

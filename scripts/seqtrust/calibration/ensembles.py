@@ -243,11 +243,7 @@ def _mean_and_variance_tracks(facts: Facts, spec: OutputSpec) -> tuple[list[int]
     """Places of the mean tracks among the output's, and of their variances if there are any."""
     tracks = facts.tracks
     place = {index: at for at, index in enumerate(spec.tracks)}
-    variance_of = {
-        track.variance_of: index
-        for index, track in enumerate(tracks)
-        if track.variance_of is not None
-    }
+    variance_of = facts.variance_tracks()
     means = [index for index in spec.tracks if tracks[index].variance_of is None]
     if not means:
         raise InputError(f"output {spec.name!r} has tracks of variances only: add their means")

@@ -71,9 +71,10 @@ def _training_without_windows(config: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{path}: {part!r} is missing: give set, targets and splits, or basenji"
         if "basenji" in train:
             other = {"training_fraction": 1.0, "bootstrap": False, "control": [], "strands": []}
-            other |= {"shuffled_targets": False}
+            other |= {"shuffled_targets": False, "target_sd": {}}
+            other |= dict.fromkeys(("prior", "sample_weights", "groups"))
             for key, plain in other.items():
-                if train[key] != plain:
+                if train.get(key, plain) != plain:
                     yield (
                         f"{path}/{key}: windows and tracks of a folder of Basenji are used as they "
                         f"are: leave {key} out"

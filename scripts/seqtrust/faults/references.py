@@ -105,10 +105,9 @@ def _unknown_noise(name: str, entry: Mapping[str, Any], config: Mapping[str, Any
 
 def _nothing_asked(config: Mapping[str, Any]) -> Iterator[str]:
     """A fault of a config that names neither an input nor an analysis."""
-    if not any(config[part] for part in ("assemblies", "mr_simulations")) and not config.get(
-        "deep_mr"
-    ):
+    parts = ("assemblies", "mr_simulations", "robustness")
+    if not any(config[part] for part in parts) and not config.get("deep_mr"):
         yield (
-            "top level: there is nothing to do: give assemblies with what is asked of them, or "
-            "mr_simulations"
+            "top level: there is nothing to do: give assemblies with what is asked of them, "
+            "mr_simulations or robustness"
         )

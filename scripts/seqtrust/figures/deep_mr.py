@@ -14,7 +14,8 @@ from seqtrust.mendelian.published_choices import CHOICES
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#888888"
 DIVERGING = "RdBu_r"
-CELL = 0.72  # inches
+CELL, FLAT_CELL = 0.72, 0.42  # inches
+MANY_ROWS = 12
 CONTROLS = {
     "no_path": "no path",
     "shuffled_heads": "shuffled heads",
@@ -39,12 +40,18 @@ def effects_figure(table: pd.DataFrame) -> Figure:
     sizes = [_tasks(table[table["entry"] == entry]) for entry in entries]
     rows = [len(exposures) for exposures, _ in sizes]
     widest = max(len(outcomes) for _, outcomes in sizes)
-    figure = new_figure(2.6 + 1.25 * CELL * widest, sum(CELL * number + 0.9 for number in rows))
+    width = 2.6 + 1.25 * CELL * widest
     with mpl.rc_context(SETTINGS):
-        ratios = [CELL * number + 0.9 for number in rows]
-        axes = figure.subplots(
-            len(entries), 1, squeeze=False, gridspec_kw={"height_ratios": ratios}
-        )[:, 0]
+        if widest <= 2 and max(rows) > MANY_ROWS:
+            # tall columns stand side by side
+            figure = new_figure(width * len(entries), FLAT_CELL * max(rows) + 0.9)
+            axes = figure.subplots(1, len(entries), squeeze=False)[0]
+        else:
+            heights = [CELL * number + 0.9 for number in rows]
+            figure = new_figure(width, sum(heights))
+            axes = figure.subplots(
+                len(entries), 1, squeeze=False, gridspec_kw={"height_ratios": heights}
+            )[:, 0]
         for axis, entry, (exposures, outcomes) in zip(axes, entries, sizes, strict=True):
             _heat_map(figure, axis, table[table["entry"] == entry], exposures, outcomes)
     return figure
@@ -139,6 +146,7 @@ def _control_sizes(axis: Axes, table: pd.DataFrame) -> None:
         axis.plot(shuffled["estimate"], len(names) + spread, ".", markersize=2, color=GREY)
         names.append("shuffled heads")
     axis.set_yticks(range(len(names)), names)
+    axis.locator_params(axis="x", nbins=5)
     axis.axvline(0, color=ORANGE, linestyle="--", linewidth=1)
     axis.invert_yaxis()
 
@@ -210,6 +218,10 @@ def spacing_figure(table: pd.DataFrame) -> Figure:
             errors = np.abs([mine["estimate"] - mine["low"], mine["high"] - mine["estimate"]])
             places = np.arange(len(mine))
             axis.errorbar(places, mine["estimate"], yerr=errors, fmt="o", markersize=4, color=BLUE)
+            if "published_estimate" in mine and mine["published_estimate"].notna().any():
+                beside = mine["published_estimate"]
+                axis.plot(places + 0.15, beside, "D", markersize=4, color=ORANGE, label="published")
+                axis.legend(frameon=False, fontsize=6)
             axis.axhline(0, color="black", linewidth=0.5)
             axis.set_xticks(places, names, fontsize=6)
             axis.set_xlim(-0.5, len(mine) - 0.5)

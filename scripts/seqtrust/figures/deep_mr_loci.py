@@ -18,8 +18,8 @@ MOST = 60  # loci in a forest
 SHOWN = {
     "F": "mean F",
     "I2_GX": "I$^2_{GX}$",
-    "intercept_p": "p of MR-Egger's intercept",
-    "curvature_p": "p of curvature",
+    "intercept_p": "intercept\nof MR-Egger, p",
+    "curvature_p": "curvature, p",
 }
 
 
@@ -131,8 +131,8 @@ def loci_figure(table: pd.DataFrame) -> Figure:
             row, column = 2 * (number // columns), number % columns
             _scatter(axes[row, column], mine)
             _funnel(axes[row + 1, column], mine)
-            title = pair_title(mine, exposure, f"{outcome}, {locus}")
-            axes[row, column].set_title(title, loc="left", fontsize=7)
+            title = f"{pair_title(mine, exposure, outcome)}\n{locus}"
+            axes[row, column].set_title(title, loc="left", fontsize=6)
             axes[row, column].set_xlabel("effect on exposure")
             axes[row + 1, column].set_xlabel("ratio of effects")
         for axis in axes[:, 0][::2]:
@@ -165,6 +165,7 @@ def _funnel(axis: Axes, table: pd.DataFrame) -> None:
     precision = table["exposure_effect"].abs() / table["outcome_se"]
     axis.plot(ratio, precision, ".", markersize=3, color=GREY)
     axis.set_yscale("log")
+    axis.yaxis.set_minor_formatter(NullFormatter())
     slope = table["slope_ivw"].iloc[0] if "slope_ivw" in table else np.nan
     centre = slope if np.isfinite(slope) else float(ratio.median())
     axis.axvline(centre, color=BLUE, linewidth=1)
@@ -213,6 +214,11 @@ def diagnostics_figure(table: pd.DataFrame) -> Figure:
                 axis.axvline(0.05, color="black", linewidth=0.5, linestyle="--")
                 axis.set_xlim(-0.03, 1.03)
                 axis.set_xlabel(f"share of loci:\n{label} < .05")
+            elif table[f"{name}_median"].isna().all():
+                axis.set_xticks([])
+                axis.text(0.5, 0.5, "one network:\nnot known", ha="center", va="center",
+                          fontsize=7, color=GREY, transform=axis.transAxes)  # fmt: skip
+                axis.set_xlabel(label)
             else:
                 middle = table[f"{name}_median"]
                 errors = np.abs([middle - table[f"{name}_q1"], table[f"{name}_q3"] - middle])

@@ -19,6 +19,7 @@ from seqtrust.mendelian.instrument_tables import EVEN, ODD, RULE, Instruments, I
 from seqtrust.mendelian.instruments import Selector, cross_fitted
 from seqtrust.mendelian.named_estimators import PER_REPLICATE, Estimator, MainEstimator
 from seqtrust.mendelian.regression import ivw
+from seqtrust.mendelian.residual_errors import RESIDUAL, by_residuals
 from seqtrust.tables import Column, TableSchema
 
 STEIGER, DIRECT = "steiger", "multivariable_ivw"
@@ -79,11 +80,18 @@ NUMBERS = {
     "curvature": "quadratic coefficient of outcome on exposure effects",
     "curvature_p": "its p",
 }
+# what compares effects with their errors, which one network has not
+OF_ERRORS = (
+    "F", "I2_GX", "Q_ivw", "Q_ivw_p", "Q_egger", "Q_egger_p", "rucker", "rucker_p",
+)  # fmt: skip
 DIAGNOSTICS = TableSchema(
     name="deep_mr_diagnostics",
     version=1,
     path="deepmr/{deepmr}.diagnostics.parquet",
-    description="What speaks for and against the effect of a pair at one locus.",
+    description=(
+        "What speaks for and against the effect of a pair at one locus. One network (`se: "
+        "residual`) has no F, I2_GX, Q or rucker: they compare effects with their errors."
+    ),
     columns=(
         *_PAIR,
         *(_number(name, words) for name, words in NUMBERS.items()),
@@ -152,8 +160,9 @@ def needs_replicates(instruments: Instruments, what: str) -> None:
     """
     if instruments.replicates is None:
         raise InputError(
-            f"deep_mr: {what} needs the effects of every replicate, and a table of summary "
-            "statistics has none: set main to an estimator, such as ivw, and cross_fitted to false"
+            f"deep_mr: {what} needs the effects of every replicate, which neither a table of "
+            "summary statistics nor a single network has: set main to an estimator, such as ivw, "
+            "and cross_fitted to false"
         )
 
 
@@ -192,23 +201,39 @@ def local_effects(
 ) -> pd.DataFrame:
     """Effects of every locus and pair by every estimator: columns of `LOCAL` without q."""
     parts = []
-    for x, ys in pairs.outcomes.items():
-        exposure, outcome = exposure_and_outcomes(instruments, x, ys)
-
-        def add(label: str, made: Estimate, instruments_of: Any, x: int = x, ys: Any = ys) -> None:
-            parts.append(_local_rows(instruments, x, ys, label, made, instruments_of))
-
-        for label, estimator in estimators.items():
-            add(label, *_crossed(instruments, x, ys, estimator, (exposure, outcome), cross_fit))
+    for mine, x, ys in of_exposures(instruments, pairs):
+        exposure, outcome = exposure_and_outcomes(mine, x, ys)
+        found: list[tuple[str, Estimate, Integers]] = [
+            (label, *_crossed(mine, x, ys, estimator, (exposure, outcome), cross_fit))
+            for label, estimator in estimators.items()
+        ]
         if exposure.replicates is not None:
             each = partial(per_replicate_local, estimator=main.local if main.replicates else ivw)
-            add(PER_REPLICATE, *_crossed(instruments, x, ys, each, (exposure, outcome), cross_fit))
-        directed = steiger_kept(instruments, exposure, outcome, x, ys)
+            crossed = _crossed(mine, x, ys, each, (exposure, outcome), cross_fit)
+            found.append((PER_REPLICATE, *crossed))
+        directed = steiger_kept(mine, exposure, outcome, x, ys)
         if directed is not None:
-            of_both = ivw(_kept(exposure, directed), outcome)
-            add(STEIGER, of_both, directed.sum(axis=-1))
-    parts += _direct_effects(instruments, pairs)
-    return pd.concat(parts, ignore_index=True)
+            slope = by_residuals(ivw) if mine.kind == RESIDUAL else ivw
+            of_both = slope(_kept(exposure, directed), outcome)
+            found.append((STEIGER, of_both, directed.sum(axis=-1)))
+        parts += [_local_rows(mine, x, ys, *one) for one in found]
+    return _joined(parts + _direct_effects(instruments, pairs), LOCAL)
+
+
+def of_exposures(
+    instruments: Instruments, pairs: Pairs
+) -> Iterator[tuple[Instruments, int, tuple[int, ...]]]:
+    """The instruments at the loci of every exposure that has any, the exposure, its outcomes."""
+    for x, ys in pairs.outcomes.items():
+        mine = instruments.for_exposure(x)
+        if mine.loci:
+            yield mine, x, ys
+
+
+def _joined(parts: Sequence[pd.DataFrame], schema: TableSchema) -> pd.DataFrame:
+    """Rows of all exposures; a shard may have loci of none."""
+    empty = pd.DataFrame(columns=[column.name for column in schema.columns if column.name != "q"])
+    return pd.concat(parts, ignore_index=True) if parts else empty
 
 
 def _crossed(
@@ -267,9 +292,9 @@ def directed(
 
 
 def _direct_effects(instruments: Instruments, pairs: Pairs) -> list[pd.DataFrame]:
-    """Of every task on every other beside all others, where there are three or more."""
+    """Of every task on every other beside all others, where three or more share their loci."""
     tasks, parts = pairs.tasks, []
-    if len(tasks) < 3:
+    if len(tasks) < 3 or instruments.exposures is not None:
         return []
     places = instruments.places(instruments.chosen_for(tasks))
     each = {task: instruments.effects(task, places) for task in tasks}
@@ -330,13 +355,15 @@ def _names(instruments: Instruments, x: int, ys: Sequence[int]) -> dict[str, Any
 def diagnostics(instruments: Instruments, pairs: Pairs) -> pd.DataFrame:
     """The diagnostics of every locus and pair: columns of `DIAGNOSTICS`."""
     parts = []
-    for x, ys in pairs.outcomes.items():
+    for mine, x, ys in of_exposures(instruments, pairs):
         for y in ys:
-            exposure, outcomes = exposure_and_outcomes(instruments, x, [y])
+            exposure, outcomes = exposure_and_outcomes(mine, x, [y])
             outcome = Effects(outcomes.beta[0], outcomes.se[0], None, outcomes.position)
             found = locus_diagnostics(exposure, outcome)
-            rows = _names(instruments, x, [y])
+            rows = _names(mine, x, [y])
             rows |= {name: np.asarray(getattr(found, name)) for name in NUMBERS}
+            if instruments.kind == RESIDUAL:
+                rows |= dict.fromkeys(OF_ERRORS, np.nan)
             rows |= {"left_out_least": np.nan, "left_out_most": np.nan}
             if exposure.position is not None:
                 left = np.asarray(leave_one_position_out(exposure, outcome).estimate)
@@ -345,4 +372,4 @@ def diagnostics(instruments: Instruments, pairs: Pairs) -> pd.DataFrame:
                     rows["left_out_least"] = np.fmin.reduce(left, axis=-1)
                     rows["left_out_most"] = np.fmax.reduce(left, axis=-1)
             parts.append(pd.DataFrame(rows | {"reason": np.asarray(found.reason)}))
-    return pd.concat(parts, ignore_index=True)
+    return _joined(parts, DIAGNOSTICS)

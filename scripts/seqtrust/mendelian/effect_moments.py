@@ -10,6 +10,7 @@ import numpy as np
 from seqtrust.files import write_text
 from seqtrust.mendelian.effects import Effects, drawn_to, variance_prior
 from seqtrust.mendelian.mutation_effects import MutationEffects
+from seqtrust.mendelian.residual_errors import RESIDUAL
 from seqtrust.statistics import Floats
 from seqtrust.tables import dump
 
@@ -82,9 +83,15 @@ class Moments:
 
         Args:
             effects: (E', T, K, M), of the replicates of the subset.
-            kind: as in `Effects.from_replicates`.
+            kind: as in `Effects.from_replicates`; or `residual`, of one network: the rounding of a
+                prediction in float32 (`residual_errors` has what the outcomes' errors become).
             subset: of `SUBSETS`.
         """
+        if kind == RESIDUAL:
+            level = self.sums["level_squares"] / self.sums["loci"]
+            size = np.sqrt(level + self.sums["squares"] / np.maximum(self.sums["count"], 1))
+            rounding = np.finfo(np.float32).eps * np.where(size > 0, size, 1)
+            return np.where(np.isfinite(effects[0]), rounding[:, None, None], np.nan)
         if kind != "moderated":
             return Effects.from_replicates(effects, se=kind).se
         number = len(effects)

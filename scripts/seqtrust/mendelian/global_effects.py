@@ -14,6 +14,7 @@ from seqtrust.mendelian.analysis import (
     directed,
     exposure_and_outcomes,
     halves,
+    of_exposures,
 )
 from seqtrust.mendelian.diagnostics import benjamini_hochberg
 from seqtrust.mendelian.effects import Effects, Estimate
@@ -51,16 +52,16 @@ def main_effects(
         prediction_high, loci, left_out, reason.
     """
     parts = []
-    for x, ys in pairs.outcomes.items():
+    for mine, x, ys in of_exposures(instruments, pairs):
         if cross_fit and isinstance(main, MainEstimator):
-            places, select = halves(instruments, x)
-            given = instruments.effects(x, places), instruments.effects(list(ys), places)
+            places, select = halves(mine, x)
+            given = mine.effects(x, places), mine.effects(list(ys), places)
             changed = change(*given, x, ys) if change else given
             if changed is None:
                 continue
-            made = main.cross_fitted(*changed, select, instruments.kind)
+            made = main.cross_fitted(*changed, select, mine.kind)
         else:
-            effects = exposure_and_outcomes(instruments, x, ys, bit, **how)
+            effects = exposure_and_outcomes(mine, x, ys, bit, **how)
             changed = change(*effects, x, ys) if change else effects
             if changed is None:
                 continue
@@ -219,7 +220,7 @@ def directions(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_published(path: str) -> pd.DataFrame:
-    """Values to stand beside: columns exposure, outcome and estimate; low, high, source if known.
+    """Values to stand beside: exposure, outcome, estimate; low, high, loci, source if known.
 
     Raises:
         InputError: a column is missing, or a pair stands twice.
@@ -233,7 +234,7 @@ def read_published(path: str) -> pd.DataFrame:
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
         raise InputError(f"{path}, line {row + 2}: the pair stands twice")
-    shown = ["estimate", "low", "high", "source"]
+    shown = ["estimate", "low", "high", "loci", "source"]
     names: Mapping[str, str] = {name: f"published_{name}" for name in shown}
     kept = [name for name in (*needed, *shown[1:]) if name in table.columns]
     return table[kept].rename(columns=names)

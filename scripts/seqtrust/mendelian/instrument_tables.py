@@ -8,11 +8,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from seqtrust.errors import InputError, nearest_clause
 from seqtrust.mendelian.effects import Effects, Flags
 from seqtrust.statistics import Floats
-from seqtrust.tables import Column, TableSchema, dump, metadata_of, read_table, write_table
+from seqtrust.tables import (
+    Column,
+    TableSchema,
+    check_schema,
+    dump,
+    metadata_of,
+    read_table,
+    write_table,
+)
 
 Integers = npt.NDArray[np.int64]
 NUMBERS = pa.list_(pa.float64())
@@ -30,8 +39,9 @@ SCHEMA = TableSchema(
         "shard of loci (`table`: from a table of summary statistics). Lists are in the order of "
         "the tasks (`tasks` in the metadata); effects are on the scale of the config. The metadata "
         "also hold all loci with their data splits (`loci`), the number of replicates "
-        "(`replicates`, 0 for a table), the kind of standard error (`se`), the sd of every task "
-        "over the loci (`scales`, where known) and the mutants that were computed (`counts`)."
+        "(`replicates`, 0 for a table or one network), the kind of standard error (`se`), the sd "
+        "of every task over the loci (`scales`, where known) and the mutants that were computed "
+        "(`counts`), and at which loci every task is an exposure (`exposures`, null: at all)."
     ),
     columns=(
         Column("locus", pa.string(), "sequence of the set, or locus of the table"),
@@ -68,11 +78,12 @@ class Instruments:
         position: 0-based, (R,); None if not known.
         beta: mean effects (R, T); `se` their standard errors.
         se: see beta.
-        replicates: effects (E, R, T); None for summary statistics.
+        replicates: effects (E, R, T); None for summary statistics and for one network.
         recalibrated: effects after the published recalibration (E, R, T), or None.
         chosen: bits, (R, T).
         scales: sd of every task over loci (T,), NaN where not known.
         kind: of standard error.
+        exposures: at which loci a task is an exposure (K, T); None: at all.
     """
 
     tasks: tuple[str, ...]
@@ -88,6 +99,7 @@ class Instruments:
     chosen: npt.NDArray[np.int8]
     scales: Floats
     kind: str
+    exposures: Flags | None = None
 
     def task(self, name: str) -> int:
         """The index of a task.
@@ -103,6 +115,10 @@ class Instruments:
         """Which rows are instruments for a task, or for any of several, shape (R,)."""
         bits = self.chosen[:, np.atleast_1d(task)]
         return np.asarray(((bits & bit) > 0).any(axis=1))
+
+    def for_exposure(self, task: int) -> "Instruments":
+        """Those of the loci at which a task is an exposure."""
+        return self if self.exposures is None else self.of_loci(self.exposures[:, task])
 
     def places(self, kept: Flags) -> Integers:
         """The rows of every locus, shape (K, J), -1 where a locus has fewer than J."""
@@ -145,7 +161,9 @@ class Instruments:
 
         source = self.recalibrated if recalibrated else self.replicates
         if source is None and (recalibrated or published_se):
-            raise InputError("summary statistics have no replicates, and no published errors")
+            raise InputError(
+                "summary statistics and single networks have no replicates, and no published errors"
+            )
         each = None if source is None else of(source)
         beta, se = of(self.beta), of(self.se)
         if recalibrated and each is not None:
@@ -179,6 +197,7 @@ class Instruments:
             replicates=of(self.replicates),
             recalibrated=of(self.recalibrated),
             chosen=self.chosen[rows],
+            exposures=None if self.exposures is None else self.exposures[kept],
         )
 
 
@@ -195,6 +214,7 @@ def write_instruments(
         "scales": dump([None if np.isnan(one) else float(one) for one in made.scales]),
         "counts": dump(list(counts)),
         "recalibrated": dump(made.recalibrated is not None),
+        "exposures": dump(None if made.exposures is None else made.exposures.tolist()),
     }
     rows = len(made.names)
     columns = {
@@ -216,9 +236,14 @@ def _by_row(values: Floats | None, rows: int) -> list[Floats]:
     return list(np.moveaxis(values, 1, 0).reshape(rows, -1))
 
 
-def read_instruments(paths: Iterable[str | Path]) -> Instruments:
-    """Read the parts of one analysis, in the given order."""
-    return joined([_read_part(path) for path in paths])
+def read_instruments(paths: Iterable[str | Path], replicates: bool = True) -> Instruments:
+    """Read the parts of one analysis, in the given order.
+
+    Args:
+        paths: of the parts.
+        replicates: False leaves out the effects of single replicates, most of a table.
+    """
+    return joined([_read_part(path, replicates) for path in paths])
 
 
 def joined(parts: Sequence[Instruments]) -> Instruments:
@@ -247,6 +272,11 @@ def joined(parts: Sequence[Instruments]) -> Instruments:
         replicates=of([part.replicates for part in parts]),
         recalibrated=of([part.recalibrated for part in parts]),
         chosen=np.concatenate([part.chosen for part in parts]),
+        exposures=(
+            None
+            if first.exposures is None
+            else np.concatenate([part.exposures for part in parts if part.exposures is not None])
+        ),
     )
 
 
@@ -259,8 +289,11 @@ def read_counts(paths: Iterable[str | Path]) -> list[dict[str, int | str]]:
     ]
 
 
-def _read_part(path: str | Path) -> Instruments:
-    table = read_table(path, SCHEMA)
+def _read_part(path: str | Path, replicates: bool) -> Instruments:
+    check_schema(path, pq.read_schema(path), SCHEMA)
+    names = [column.name for column in SCHEMA.columns]
+    left = [] if replicates else ["replicates", "recalibrated"]
+    table = pq.read_table(path, columns=[name for name in names if name not in left])
     metadata = metadata_of(table.schema)
     tasks = tuple(json.loads(metadata["tasks"]))
     loci, splits = zip(*json.loads(metadata["loci"]), strict=True)
@@ -271,13 +304,16 @@ def _read_part(path: str | Path) -> Instruments:
         return table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False)
 
     def each(name: str) -> Floats | None:
-        if number == 0 or (name == "recalibrated" and metadata["recalibrated"] == "false"):
+        if number == 0 or name in left:
+            return None
+        if name == "recalibrated" and metadata["recalibrated"] == "false":
             return None
         return np.moveaxis(numbers(name).reshape(rows, number, len(tasks)), 0, 1)
 
     position = table["position"].combine_chunks()
     known = rows > 0 and position.null_count == 0
     scales = [np.nan if one is None else one for one in json.loads(metadata["scales"])]
+    exposures = json.loads(metadata.get("exposures", "null"))
     return Instruments(
         tasks,
         loci,
@@ -292,4 +328,5 @@ def _read_part(path: str | Path) -> Instruments:
         numbers("chosen").astype(np.int8).reshape(rows, len(tasks)),
         np.array(scales, dtype=np.float64),
         metadata["se"],
+        None if exposures is None else np.array(exposures, dtype=bool).reshape(-1, len(tasks)),
     )

@@ -1,6 +1,6 @@
 """Effects of all mutations of a shard on all tasks, from its ISM maps of every replicate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from seqtrust.errors import InputError
 from seqtrust.ism_maps import IsmMaps, read_maps
 from seqtrust.mendelian.instrument_tables import Integers
 from seqtrust.mendelian.recalibrated_tasks import Recalibration
-from seqtrust.mendelian.task_scales import on_scale
+from seqtrust.mendelian.residual_errors import RESIDUAL
+from seqtrust.mendelian.task_scales import on_scale, task_means
 from seqtrust.statistics import Floats
 
 
@@ -44,6 +45,8 @@ def mutation_effects(
     scale: str,
     recalibration: Recalibration | None = None,
     entry: str = "",
+    se: str = "moderated",
+    tracks_of: Mapping[str, Sequence[str]] | None = None,
 ) -> MutationEffects:
     """Effects of one shard.
 
@@ -55,22 +58,31 @@ def mutation_effects(
         scale: see `on_scale`.
         recalibration: of the tasks.
         entry: name of the ISM entry, for messages.
+        se: kind of standard error; `residual` is of one network, others of several replicates.
+        tracks_of: see `task_means`.
 
     Raises:
-        InputError: one replicate or task only, several bins, or replicates with other sequences.
+        InputError: one task only, several bins, replicates with other sequences, or another
+            number of replicates than the errors need.
     """
-    if len(paths) < 2:
+    if se == RESIDUAL and len(paths) != 1:
+        raise InputError(
+            f"ism/{entry}: its ensemble has {len(paths)} replicates, and se: residual is for one "
+            "network, which has none to tell errors by: set se to moderated"
+        )
+    if se != RESIDUAL and len(paths) < 2:
         raise InputError(
             f"ism/{entry}: its ensemble has {len(paths)} replicate, and Deep MR needs at least two "
-            "to tell errors of effects: train more replicates"
+            "to tell errors of effects: train more replicates; or take the errors from the spread "
+            "within loci (se: residual, and one of the estimators as main)"
         )
     maps = {name: read_maps([path]) for name, path in paths.items()}
     first = next(iter(maps.values()))
-    tasks = first.output.track_names
-    if len(tasks) < 2:
+    tracks = first.output.track_names
+    if len(tracks) < 2:
         raise InputError(
-            f"ism/{entry}: output {first.output.name!r} has one track, {tasks[0]!r}; Deep MR needs "
-            "an exposure and an outcome: name an output of several tracks"
+            f"ism/{entry}: output {first.output.name!r} has one track, {tracks[0]!r}; Deep MR "
+            "needs an exposure and an outcome: name an output of several tracks"
         )
     if first.output.shape[1] > 1:
         raise InputError(
@@ -83,13 +95,15 @@ def mutation_effects(
                 f"ism/{entry}: the maps of {name} hold other sequences or positions than those of "
                 f"{next(iter(maps))}; remove them and run the workflow again"
             )
-    if recalibration is not None and recalibration.tasks != tasks:
-        raise InputError(f"ism/{entry}: the recalibration is of the tasks {recalibration.tasks}")
     members = np.stack([one.references[..., 0] for one in maps.values()]).astype(np.float64)
     mutants = np.stack([one.effects[..., 0] for one in maps.values()]).astype(np.float64)
     mutants += members[:, :, None, None]
     what = "predictions"
-    references, values = on_scale(members, scale, what), on_scale(mutants, scale, what)
+    where = f"ism/{entry}"
+    tasks, references = task_means(on_scale(members, scale, what), tracks, tracks_of, where)
+    _, values = task_means(on_scale(mutants, scale, what), tracks, tracks_of, where)
+    if recalibration is not None and recalibration.tasks != tasks:
+        raise InputError(f"{where}: the recalibration is of the tasks {recalibration.tasks}")
     if recalibration is not None and recalibration.kind != "variance":
         references, values = recalibration.apply(references), recalibration.apply(values)
     d = values - references[:, :, None, None]

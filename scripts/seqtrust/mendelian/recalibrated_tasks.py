@@ -19,7 +19,7 @@ from seqtrust.mendelian.recalibration import (
     fit_levels,
     fit_published_levels,
 )
-from seqtrust.mendelian.task_scales import on_scale
+from seqtrust.mendelian.task_scales import on_scale, task_means
 from seqtrust.predictions import Predictions
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.statistics import Floats
@@ -73,7 +73,7 @@ def fitted(kind: str, tasks: Sequence[str], members: Floats, observed: Floats) -
         observed: measurements (N, T); NaN is left out.
 
     Raises:
-        InputError: too few windows, or targets that are not 0 and 1 (platt).
+        InputError: too few windows, one replicate, or targets that are not 0 and 1 (platt).
     """
     known = np.isfinite(observed).sum(axis=0)
     if known.min(initial=LEAST) < LEAST:
@@ -82,12 +82,18 @@ def fitted(kind: str, tasks: Sequence[str], members: Floats, observed: Floats) -
             f"windows, and needs {LEAST}: name another split or a larger set"
         )
     factors = np.ones(len(tasks))
+    if len(members) < 2 and kind != "platt":
+        raise InputError(
+            f"recalibration {kind} needs several replicates, because it widens or narrows what "
+            "they disagree by: set recalibration to none"
+        )
     maps: tuple[LevelMap, ...] = ()
     lines = np.zeros((0, 2))
     if kind == "variance":
         factors = np.array([_factor(members[..., t], observed[:, t]) for t in range(len(tasks))])
     elif kind == "platt":
-        lines = np.array([_platt(members[..., t], observed[:, t]) for t in range(len(tasks))])
+        each = enumerate(tasks)
+        lines = np.array([_platt(members[..., t], observed[:, t], name) for t, name in each])
     else:
         fit = fit_levels if kind == "levels" else fit_published_levels
         maps = tuple(fit(members[..., t], observed[:, t]) for t in range(len(tasks)))
@@ -108,14 +114,22 @@ def _factor(members: Floats, observed: Floats) -> float:
     return float(((observed[known] - members[:, known].mean(axis=0)) ** 2 / variance).mean())
 
 
-def _platt(members: Floats, observed: Floats) -> Floats:
-    """Slope and intercept that make the members' mean logit likeliest (Platt 1999)."""
+def _platt(members: Floats, observed: Floats, task: str) -> Floats:
+    """Slope and intercept that make the members' mean logit likeliest (Platt 1999).
+
+    Windows of one class alone would say nothing of the slope, whose sign is that of all effects.
+    """
     fine = np.isfinite(observed)
     y, z = observed[fine], _logit(members).mean(axis=0)[fine]
     if not np.isin(y, (0, 1)).all() or (members < 0).any() or (members > 1).any():
         raise InputError(
             "recalibration platt needs probabilities and targets of 0 and 1 on the scale identity; "
             "for measured amounts choose variance or levels"
+        )
+    if len(np.unique(y)) < 2:
+        raise InputError(
+            f"recalibration platt of task {task!r}: all {len(y)} windows have the label {y[0]:g}, "
+            "and it needs both: name another split or a larger set, or leave the task out"
         )
     # Platt's own targets keep the line finite where the classes are separated
     ones = y.sum()
@@ -139,6 +153,7 @@ def predicted_and_measured(
     targets: MeasuredTracks,
     output: str,
     scale: str,
+    tracks_of: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[tuple[str, ...], Floats, Floats]:
     """What every replicate predicts of the windows of a set, and what was measured.
 
@@ -148,6 +163,7 @@ def predicted_and_measured(
         targets: measured tracks.
         output: of the ensemble, one number per task.
         scale: of effects.
+        tracks_of: see `task_means`.
 
     Returns:
         Tasks; members (E, N, T); measurements (N, T), reduced over bins as the output is.
@@ -161,11 +177,11 @@ def predicted_and_measured(
     bins = replace(spec, reduction="none")
     values = measured_bins(sequences, targets, bins, facts_of(first))
     measured = values.mean(axis=-1) if spec.reduction == "mean" else values.sum(axis=-1)
-    return (
-        spec.track_names,
-        on_scale(members, scale, "predictions"),
-        on_scale(measured, scale, "measured values"),
-    )
+    where, tracks = f"output {output!r}", spec.track_names
+    scaled = on_scale(members, scale, "predictions")
+    tasks, members = task_means(scaled, tracks, tracks_of, where)
+    scaled = on_scale(measured, scale, "measured values")
+    return tasks, members, task_means(scaled, tracks, tracks_of, where)[1]
 
 
 def rows_of_split(splits: Sequence[str], wanted: str) -> Flags:
@@ -181,6 +197,34 @@ def rows_of_split(splits: Sequence[str], wanted: str) -> Flags:
             f"{', '.join(sorted(set(splits)))}"
         )
     return rows
+
+
+def fitted_and_judged(
+    kinds: Sequence[str],
+    tasks: Sequence[str],
+    members: Floats,
+    observed: Floats,
+    splits: Sequence[str],
+    split: str,
+    judged_on: str,
+) -> tuple[dict[str, Recalibration], pd.DataFrame]:
+    """Recalibrations of several kinds, and the reliability of the first.
+
+    Args:
+        kinds: of `fitted`.
+        tasks: names, T.
+        members: predictions (E, N, T).
+        observed: measurements (N, T).
+        splits: data split of every window, N.
+        split: the one to fit on.
+        judged_on: the one that reliability is of.
+
+    Raises:
+        InputError: no window lies in a split, or see `fitted`.
+    """
+    fit, judge = rows_of_split(splits, split), rows_of_split(splits, judged_on)
+    made = {kind: fitted(kind, tasks, members[:, fit], observed[fit]) for kind in kinds}
+    return made, reliability(made[kinds[0]], members[:, judge], observed[judge], judged_on)
 
 
 def reliability(made: Recalibration, members: Floats, observed: Floats, split: str) -> pd.DataFrame:

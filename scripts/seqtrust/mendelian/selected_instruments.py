@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqtrust.errors import InputError
 from seqtrust.mendelian.effect_moments import SUBSETS, Moments
 from seqtrust.mendelian.effects import Effects, Flags
 from seqtrust.mendelian.instrument_tables import EVEN, ODD, PUBLISHED, RULE, Instruments, Integers
 from seqtrust.mendelian.instruments import strong, surer_than, top_per_position, within_spans
 from seqtrust.mendelian.mutation_effects import MutationEffects
+from seqtrust.mendelian.residual_errors import RESIDUAL
 from seqtrust.statistics import Floats
 
 THRESHOLDS = {"strong": 10.0, "surer_than": 1.96, "published_z": 3.0, "all": 0.0}
@@ -79,12 +81,20 @@ def selected_instruments(
         moments: of all shards.
         splits: data split by locus.
         rule: of the config.
-        se: kind of standard error.
+        se: kind of standard error; `residual` is of one network, which has no replicates.
         published_threshold: of the published rule, where it is compared.
         recalibrated: the same effects after the published recalibration.
         spans: per task, motif instances of every locus; mutations elsewhere are no instruments by
             the rule of the config.
+
+    Raises:
+        InputError: one network is to be cross-fitted.
     """
+    if se == RESIDUAL and rule.cross_fitted:
+        raise InputError(
+            "deep_mr: instruments/cross_fitted chooses and estimates by different replicates, and "
+            "se: residual is of one network: set cross_fitted to false"
+        )
     T, (K, M) = len(made.tasks), made.effects.shape[2:]
     errors = {
         name: moments.standard_errors(made.effects[part], se, name)
@@ -125,7 +135,7 @@ def selected_instruments(
         made.position[place].astype(np.int64),
         rows(beta),
         rows(errors["all"]),
-        rows(made.effects),
+        None if se == RESIDUAL else rows(made.effects),
         None if recalibrated is None else rows(recalibrated.effects),
         chosen[locus, place],
         moments.scales,

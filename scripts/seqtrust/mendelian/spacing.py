@@ -6,6 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from seqtrust.errors import InputError
+from seqtrust.files import read_input_table
 from seqtrust.mendelian.analysis import Pairs
 from seqtrust.mendelian.global_effects import main_effects
 from seqtrust.mendelian.instrument_tables import Instruments, Integers
@@ -13,6 +15,7 @@ from seqtrust.mendelian.named_estimators import MainEstimator
 from seqtrust.statistics import Floats
 
 BREAKS = (0, 35, 70, 150, 1000)
+KEYS = ("exposure", "outcome", "nearest", "farthest")
 
 
 def nearest_distance(first: Integers, second: Integers) -> float:
@@ -37,6 +40,9 @@ def spacing_effects(
     main: MainEstimator,
     spans: Mapping[str, Sequence[Integers]],
     breaks: Sequence[float] = BREAKS,
+    *,
+    whole: bool = False,
+    published: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Global effects of the loci in every bin of distance.
 
@@ -46,11 +52,15 @@ def spacing_effects(
         main: estimator.
         spans: per task, motif instances of every locus.
         breaks: a locus lies in (breaks[i], breaks[i + 1]].
+        whole: also from the first to the last of the breaks.
+        published: values to stand beside, of `read_published_spacing`.
 
     Returns:
         Columns of `main_effects` with `nearest` and `farthest`, the bounds of the bin; loci
-        without both motifs, or beyond the breaks, are in none.
+        without both motifs, or beyond the breaks, are in none. Where they are given,
+        `published_estimate`, `published_loci` and `published_source`.
     """
+    bins = [*pairwise(breaks), *([(breaks[0], breaks[-1])] if whole and len(breaks) > 2 else [])]
     parts = []
     for x, y in pairs:
         apart: Floats = np.array(
@@ -61,8 +71,9 @@ def spacing_effects(
                 )
             ]
         )
-        for nearest, farthest in pairwise(breaks):
-            kept = (apart > nearest) & (apart <= farthest)
+        own = True if instruments.exposures is None else instruments.exposures[:, x]
+        for nearest, farthest in bins:
+            kept = (apart > nearest) & (apart <= farthest) & own
             if kept.sum() < 2:
                 row = pd.DataFrame(
                     {
@@ -75,4 +86,24 @@ def spacing_effects(
             else:
                 row = main_effects(instruments.of_loci(kept), Pairs({x: (y,)}), main)
             parts.append(row.assign(nearest=nearest, farthest=farthest, loci_in_bin=kept.sum()))
-    return pd.concat(parts, ignore_index=True)
+    made = pd.concat(parts, ignore_index=True)
+    return made if published is None else made.merge(published, how="left", on=list(KEYS))
+
+
+def read_published_spacing(path: str) -> pd.DataFrame:
+    """Values to stand beside: exposure, outcome, nearest, farthest, estimate; loci, source.
+
+    Raises:
+        InputError: a column is missing, or a bin of a pair stands twice.
+    """
+    table = read_input_table(path)
+    needed = [*KEYS, "estimate"]
+    for name in needed:
+        if name not in table.columns:
+            raise InputError(f"{path}: there is no column {name!r}; it needs {', '.join(needed)}")
+    twice = table.duplicated(list(KEYS))
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise InputError(f"{path}, line {row + 2}: the bin of the pair stands twice")
+    shown = [name for name in ("estimate", "loci", "source") if name in table.columns]
+    return table[[*KEYS, *shown]].rename(columns={name: f"published_{name}" for name in shown})

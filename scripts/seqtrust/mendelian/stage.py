@@ -11,6 +11,7 @@ from seqtrust.errors import InputError, nearest_clause
 from seqtrust.headlines import COLUMNS
 from seqtrust.mendelian.analysis import Pairs, chosen_pairs, needs_replicates
 from seqtrust.mendelian.control_effects import NO_PATH, REVERSED
+from seqtrust.mendelian.effects import Effects
 from seqtrust.mendelian.instrument_tables import Instruments, Integers
 from seqtrust.mendelian.motif_spans import motifs_of_tasks, spans_of_motifs
 from seqtrust.mendelian.named_estimators import (
@@ -20,6 +21,7 @@ from seqtrust.mendelian.named_estimators import (
     MainEstimator,
     named_estimators,
 )
+from seqtrust.mendelian.residual_errors import RESIDUAL, by_residuals, residual_sd
 from seqtrust.mendelian.selected_instruments import Rule
 from seqtrust.sequence_set import SequenceSet
 
@@ -52,6 +54,8 @@ def stage_of(settings: Mapping[str, Any], instruments: Instruments, seed: int) -
     """
     pairs = chosen_pairs(instruments, settings["tasks"], settings["pairs"])
     estimators = named_estimators(settings["estimators"], seed)
+    if instruments.kind == RESIDUAL:
+        estimators = {label: by_residuals(one) for label, one in estimators.items()}
     main = main_estimator(settings, estimators, seed)
     cross_fit = settings["instruments"]["cross_fitted"]
     if main.replicates:
@@ -85,6 +89,11 @@ def main_estimator(
         nearest = nearest_clause(inner, {*ESTIMATORS, *estimators})
         raise InputError(f"deep_mr: within_replicates: no estimator {inner!r}{nearest}")
     return MainEstimator(name, named_estimators([inner], seed)[inner], True, **how)
+
+
+def within_replicates(settings: Mapping[str, Any]) -> bool:
+    """Whether global effects need the effects of single replicates."""
+    return settings["main"] == PER_REPLICATE or settings["instruments"]["cross_fitted"]
 
 
 def rule_of(settings: Mapping[str, Any]) -> Rule:
@@ -140,7 +149,7 @@ def scatter_table(
 
     Returns:
         exposure, outcome, locus, instrument, position, exposure_effect, exposure_se,
-        outcome_effect, outcome_se, split.
+        outcome_effect, outcome_se, split. Of one network, outcome_se is the residual sd.
     """
     parts = []
     for first, second in shown:
@@ -152,6 +161,11 @@ def scatter_table(
             number = instruments.loci.index(name)
             rows = np.flatnonzero((instruments.row_locus == number) & instruments.chosen_for(x))
             at = instruments.position
+            outcome_se = instruments.se[rows, y]
+            if instruments.kind == RESIDUAL:
+                both = (Effects(instruments.beta[rows, task], instruments.se[rows, task])
+                        for task in (x, y))  # fmt: skip
+                outcome_se = np.fmax(outcome_se, residual_sd(*both))
             parts.append(
                 pd.DataFrame(
                     {
@@ -164,7 +178,7 @@ def scatter_table(
                         "exposure_effect": instruments.beta[rows, x],
                         "exposure_se": instruments.se[rows, x],
                         "outcome_effect": instruments.beta[rows, y],
-                        "outcome_se": instruments.se[rows, y],
+                        "outcome_se": outcome_se,
                     }
                 )
             )

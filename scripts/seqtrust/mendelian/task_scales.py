@@ -1,8 +1,10 @@
-"""The scale that effects of tasks are taken on."""
+"""The scale that effects of tasks are taken on, and tasks that are means of tracks."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from seqtrust.errors import InputError
+from seqtrust.errors import InputError, nearest_clause
 from seqtrust.statistics import Floats
 
 SCALES = ("identity", "log", "log2p1", "anscombe", "logit")
@@ -39,3 +41,34 @@ def on_scale(values: Floats, scale: str, what: str) -> Floats:
     if scale == "anscombe":
         return 2 * np.sqrt(number + 0.375)
     return np.log(number / (1 - number)) if scale == "logit" else number
+
+
+def task_means(
+    values: Floats, tracks: Sequence[str], of: Mapping[str, Sequence[str]] | None, where: str
+) -> tuple[tuple[str, ...], Floats]:
+    """Names of the tasks, and their values: means of tracks on the scale.
+
+    Args:
+        values: on the scale, shape (..., tracks).
+        tracks: names.
+        of: tracks of every task, such as the two strands of an experiment; None: every track is a
+            task.
+        where: part of the config, for the message.
+
+    Returns:
+        Tasks, and values of shape (..., tasks); NaN where a track is.
+
+    Raises:
+        InputError: an unknown track.
+    """
+    if of is None:
+        return tuple(tracks), values
+    places = {track: place for place, track in enumerate(tracks)}
+    for task, names in of.items():
+        for name in names:
+            if name not in places:
+                nearest = nearest_clause(name, list(tracks))
+                raise InputError(f"{where}: task {task!r} is of track {name!r}, which the output "
+                                 f"has not{nearest}")  # fmt: skip
+    means = [values[..., [places[name] for name in names]].mean(axis=-1) for names in of.values()]
+    return tuple(of), np.stack(means, axis=-1)

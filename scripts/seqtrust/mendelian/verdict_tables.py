@@ -12,6 +12,7 @@ from seqtrust.mendelian.diagnostics import Limits, LocusDiagnostics, applicabili
 from seqtrust.mendelian.effects import Estimate
 from seqtrust.mendelian.global_effects import ALL
 
+ONE_NETWORK = "one network: what replicates would disagree by is not known"
 FOUND = ("loci", "F", "I2_GX", "pleiotropic", "curved", "turned", "control_error")
 
 
@@ -21,6 +22,8 @@ def verdict_table(
     no_path: pd.DataFrame,
     shuffled: pd.DataFrame,
     limits: Mapping[str, Any] | None = None,
+    *,
+    one_network: bool = False,
 ) -> pd.DataFrame:
     """One row per pair.
 
@@ -30,6 +33,8 @@ def verdict_table(
         no_path: global effects of controls without a path.
         shuffled: of shuffled outcomes.
         limits: other limits than the usual.
+        one_network: there are no replicates to tell how sure its effects are, so that it may not
+            be applied.
 
     Returns:
         exposure, outcome, applicable, called (main effect at q < .05), estimate, low, high, q,
@@ -50,14 +55,15 @@ def verdict_table(
             control_p(x, y, no_path, shuffled),
             limit,
         )
-        reasons = [*found.reasons]
+        reasons = [ONE_NETWORK] if one_network else []
+        reasons += found.reasons
         if row["reason"]:
             reasons.append(f"no effect: {row['reason']}")
         rows.append(
             {
                 "exposure": x,
                 "outcome": y,
-                "applicable": found.applicable and not row["reason"],
+                "applicable": not reasons,
                 "called": bool(row["q"] < 0.05),
                 **{name: row[name] for name in ("estimate", "low", "high", "q")},
                 **{f"found_{name}": found.found.get(name, np.nan) for name in FOUND},

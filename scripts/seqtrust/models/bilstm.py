@@ -70,7 +70,7 @@ class AttentionPool(WholeSequence):
 
 
 def build(parameters: BilstmParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:
-    """An untrained model with the given tracks; a Gaussian head adds their log variances.
+    """An untrained model with the given tracks; its head adds their log variances.
 
     Raises:
         InputError: variances among the tracks that the head does not predict.
@@ -81,6 +81,6 @@ def build(parameters: BilstmParameters, tracks: tuple[Track, ...], genome_build:
     body.add_module("motifs", motif_layer(parameters))
     body.add_module("recurrence", BidirectionalLSTM(parameters.channels, parameters.units))
     body.add_module("pool", AttentionPool(features))
-    hidden = dense_layer(features, parameters.dense, parameters.dropout)
+    hidden = dense_layer(features + parameters.beside, parameters.dense, parameters.dropout)
     network = PooledNetwork(body, hidden, parameters.dense, parameters, len(tracks))
     return pooled_model(network, parameters, tracks, genome_build)

@@ -9,6 +9,8 @@ from seqtrust.errors import InputError
 
 OUTPUT_SCALES = ("counts", "probability", "log_expression")
 SHIFT_PADDINGS = ("zero", "uniform")
+ALL_VARIANCE, ALEATORIC, EPISTEMIC, EVIDENCE = "", "aleatoric", "epistemic", "evidence"
+VARIANCE_PARTS = (ALL_VARIANCE, ALEATORIC, EPISTEMIC, EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,15 @@ class Track:
             None means the track itself (an unstranded assay).
         variance_of: index of the track whose natural-log variance this one is (the second
             half of a Gaussian head); None means a track with a measured counterpart.
+        variance_part: "" for all of that variance; of an evidential head also "aleatoric" and
+            "epistemic" for its parts, and "evidence" for ln(alpha - 1).
     """
 
     name: str
     assay: str = ""
     reverse_complement_index: int | None = None
     variance_of: int | None = None
+    variance_part: str = ALL_VARIANCE
 
 
 @dataclass(frozen=True)
@@ -127,10 +132,25 @@ class Facts:
         """Indices of the tracks that have a measured counterpart: all but variances."""
         return tuple(index for index, track in enumerate(self.tracks) if track.variance_of is None)
 
+    def variance_tracks(self, part: str = ALL_VARIANCE) -> dict[int, int]:
+        """Index of the log variance of every track that has one.
+
+        Args:
+            part: one of `VARIANCE_PARTS`.
+        """
+        return {
+            track.variance_of: index
+            for index, track in enumerate(self.tracks)
+            if track.variance_of is not None and track.variance_part == part
+        }
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain types only, for a model card."""
+        """Plain types only, for a model card; parts of a variance only where there are any."""
         plain = asdict(self)
-        plain["tracks"] = [asdict(track) for track in self.tracks]
+        plain["tracks"] = [
+            {key: value for key, value in asdict(track).items() if key != "variance_part" or value}
+            for track in self.tracks
+        ]
         return plain
 
     @classmethod
@@ -201,6 +221,11 @@ def _refuse_bad_tracks(tracks: tuple[Track, ...]) -> None:
             raise InputError(
                 f"track {index} ({track.name!r}) is the variance of track {mean}, which is no "
                 "other track with a mean"
+            )
+        if track.variance_part not in VARIANCE_PARTS or (mean is None and track.variance_part):
+            raise InputError(
+                f"track {index} ({track.name!r}) has the variance_part {track.variance_part!r}: "
+                f"it is one of {', '.join(map(repr, VARIANCE_PARTS))}, and of a variance alone"
             )
     refuse_one_sided(tracks)
 

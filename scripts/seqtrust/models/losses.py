@@ -1,57 +1,37 @@
 """Losses of predictions (N, bins, tracks) against targets (N, bins, target tracks).
 
-A loss is a mean over its terms: values, or whole profiles. Targets that are NaN are missing: where
-they are masked, they take no part in the mean and have no gradient.
+Here are those of points, and the choice by name; those of variances are in `variance_losses`.
 """
-
-from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as functional
 
 from seqtrust.errors import InputError
 from seqtrust.models.activations import before_output
-from seqtrust.models.facts import Facts
+from seqtrust.models.facts import ALEATORIC, EPISTEMIC, EVIDENCE, Facts
+from seqtrust.models.loss import Loss
+from seqtrust.models.variance_losses import (
+    BetaNll,
+    Distillation,
+    Evidential,
+    GaussianNll,
+    StudentNll,
+)
 
+EVIDENCE_WEIGHT, SMALLEST_SPREAD = 0.01, 1e-3
 MULTINOMIAL, MULTINOMIAL_JOINT = "multinomial_counts", "multinomial_counts_joint"
 POINT_LOSSES = ("poisson", "mse", "bce", MULTINOMIAL, MULTINOMIAL_JOINT)
-GAUSSIAN_LOSSES = ("gaussian_nll", "beta_nll")
-LOSSES = POINT_LOSSES + GAUSSIAN_LOSSES
+DISTILLATION = "distillation"
+GAUSSIAN_LOSSES = ("gaussian_nll", "beta_nll", DISTILLATION)
+EVIDENTIAL, STUDENT = "evidential", "student_nll"
+EVIDENTIAL_LOSSES = (EVIDENTIAL, STUDENT)
+LOSSES = POINT_LOSSES + GAUSSIAN_LOSSES + EVIDENTIAL_LOSSES
 _SCALES = {
     "poisson": "counts",
     "bce": "probability",
     MULTINOMIAL: "counts",
     MULTINOMIAL_JOINT: "counts",
 }
-
-
-class Loss(torch.nn.Module, ABC):
-    """The mean of a loss's terms, one per target unless a loss says otherwise.
-
-    Args:
-        masked: leave out targets that are NaN; without it a NaN makes the loss NaN.
-    """
-
-    def __init__(self, masked: bool = False) -> None:
-        super().__init__()
-        self.masked = masked
-
-    @abstractmethod
-    def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss of every target, in the shape of the targets."""
-
-    def present(self, targets: torch.Tensor) -> torch.Tensor:
-        """Which terms have a target, in the shape of the terms."""
-        return ~torch.isnan(targets)
-
-    def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Scalar loss; 0 where no target is there."""
-        if not self.masked:
-            return self.terms(predictions, targets).mean()
-        # the missing are replaced before the terms: a NaN times zero has a gradient of NaN
-        terms = self.terms(predictions, torch.where(torch.isnan(targets), 0.0, targets))
-        present = self.present(targets)
-        return torch.where(present, terms, 0.0).sum() / present.sum().clamp(min=1)
 
 
 class PoissonLoss(Loss):
@@ -138,14 +118,13 @@ class MultinomialCounts(Loss):
         there = (~torch.isnan(targets)).any(dim=1)
         return torch.stack([there[:, list(group)].any(dim=1) for group in self.groups], dim=1)
 
-    def forward(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Scalar loss; 0 where no target is there."""
-        if self.masked:
-            expected = torch.where(torch.isnan(targets), 0.0, predictions[..., self.tracks])
-            predictions = predictions.index_copy(
-                2, torch.tensor(self.tracks, device=predictions.device), expected
-            )
-        return super().forward(predictions, targets)
+    def filled(
+        self, predictions: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Positions that are missing have no counts, and are expected to have none."""
+        expected = torch.where(torch.isnan(targets), 0.0, predictions[..., self.tracks])
+        places = torch.tensor(self.tracks, device=predictions.device)
+        return super().filled(predictions.index_copy(2, places, expected), targets)
 
     def _term(self, expected: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """Of (N, positions) each; (N,)."""
@@ -157,61 +136,15 @@ class MultinomialCounts(Loss):
         return profile + self.count_weight * (torch.log1p(predicted) - torch.log1p(total)) ** 2
 
 
-class GaussianNll(Loss):
-    """Gaussian negative log-likelihood, without its constant: (log v + (y - m)^2 / v) / 2.
-
-    Args:
-        means: indices of the tracks of means m, in the order of the targets.
-        log_variances: for every mean the index of the track of log v (natural).
-        masked: leave out targets that are NaN.
-    """
-
-    def __init__(
-        self, means: tuple[int, ...], log_variances: tuple[int, ...], masked: bool = False
-    ) -> None:
-        super().__init__(masked)
-        self.means = list(means)
-        self.log_variances = list(log_variances)
-
-    def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Of means and log variances."""
-        log_variance = predictions[..., self.log_variances]
-        error = targets - predictions[..., self.means]
-        return 0.5 * (log_variance + error**2 * torch.exp(-log_variance))
-
-
-class BetaNll(GaussianNll):
-    """Gaussian terms weighted by the variance to the power of beta (Seitzer et al. 2022).
-
-    The weight has no gradient. beta = 0 is the likelihood; beta = 1 gives the mean the gradient
-    of the squared error, so that what is hard to predict is not put down to noise. The value
-    itself is not least at the truth: judge models by `held_out_loss`.
-
-    Args:
-        means: as in `GaussianNll`.
-        log_variances: as in `GaussianNll`.
-        beta: between 0 and 1.
-        masked: leave out targets that are NaN.
-    """
-
-    def __init__(
-        self,
-        means: tuple[int, ...],
-        log_variances: tuple[int, ...],
-        beta: float = 0.5,
-        masked: bool = False,
-    ) -> None:
-        super().__init__(means, log_variances, masked)
-        self.beta = beta
-
-    def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Of means and log variances."""
-        weight = torch.exp(self.beta * predictions[..., self.log_variances].detach())
-        return weight * super().terms(predictions, targets)
-
-
 def make_loss(
-    name: str, facts: Facts, *, beta: float, masked: bool, count_weight: float = 1.0
+    name: str,
+    facts: Facts,
+    *,
+    beta: float,
+    masked: bool,
+    count_weight: float = 1.0,
+    evidence_weight: float = EVIDENCE_WEIGHT,
+    smallest_spread: float = SMALLEST_SPREAD,
 ) -> Loss:
     """The loss of a name for a model with these facts.
 
@@ -221,6 +154,8 @@ def make_loss(
         beta: of `beta_nll`.
         masked: leave out targets that are NaN.
         count_weight: of the multinomial losses.
+        evidence_weight: of the penalty of `evidential`.
+        smallest_spread: of `distillation`.
 
     Raises:
         InputError: an unknown name, or a loss that does not fit what the model predicts.
@@ -240,10 +175,19 @@ def make_loss(
         places = {mean: place for place, mean in enumerate(means)}
         profiles = tuple(tuple(places[mean] for mean in group) for group in sorted(groups))
         return MultinomialCounts(means, profiles, count_weight, masked)
-    variance_of = {track.variance_of: index for index, track in enumerate(facts.tracks)}
-    log_variances = tuple(variance_of[mean] for mean in means)
+    if name in EVIDENTIAL_LOSSES:
+        aleatoric, epistemic, evidence = (
+            tuple(facts.variance_tracks(part)[mean] for mean in means)
+            for part in (ALEATORIC, EPISTEMIC, EVIDENCE)
+        )
+        if name == STUDENT:
+            return StudentNll(means, aleatoric, epistemic, evidence, masked)
+        return Evidential(means, aleatoric, epistemic, evidence, evidence_weight, masked)
+    log_variances = tuple(facts.variance_tracks()[mean] for mean in means)
     if name == "beta_nll":
         return BetaNll(means, log_variances, beta, masked)
+    if name == DISTILLATION:
+        return Distillation(means, log_variances, smallest_spread, masked)
     return GaussianNll(means, log_variances, masked)
 
 
@@ -261,7 +205,7 @@ def for_training(module: torch.nn.Module, loss: Loss) -> tuple[torch.nn.Module, 
 
 def held_out_loss(name: str) -> str:
     """The loss that models trained with `name` are judged by: it is least at the truth."""
-    return "gaussian_nll" if name == "beta_nll" else name
+    return {"beta_nll": "gaussian_nll", EVIDENTIAL: STUDENT}.get(name, name)
 
 
 def refuse_unfit_loss(name: str, facts: Facts) -> None:
@@ -279,15 +223,27 @@ def refuse_unfit_loss(name: str, facts: Facts) -> None:
             f"loss {name!r} needs a model that predicts {expected}, this one predicts "
             f"{facts.output_scale}: use loss 'mse' or another output"
         )
-    varying = {track.variance_of for track in facts.tracks} - {None}
+    varying = facts.variance_tracks()
+    evidential = facts.variance_tracks(EVIDENCE)
     if name in POINT_LOSSES and varying:
+        fitting = EVIDENTIAL_LOSSES if evidential else GAUSSIAN_LOSSES
         raise InputError(
             f"loss {name!r} leaves the predicted variances untrained: use loss "
-            f"{' or '.join(map(repr, GAUSSIAN_LOSSES))}, or parameter head: point"
+            f"{' or '.join(map(repr, fitting))}, or parameter head: point"
         )
     without = [facts.tracks[mean].name for mean in facts.target_tracks() if mean not in varying]
     if name in GAUSSIAN_LOSSES and without:
         raise InputError(
             f"loss {name!r} needs a predicted variance for every track, but {without[0]!r} has "
             "none: use parameter head: gaussian, or loss 'mse'"
+        )
+    if name in GAUSSIAN_LOSSES and evidential:
+        raise InputError(
+            f"loss {name!r} leaves the parts of an evidential head's variance untrained: use loss "
+            f"{' or '.join(map(repr, EVIDENTIAL_LOSSES))}, or parameter head: gaussian"
+        )
+    if name in EVIDENTIAL_LOSSES and not evidential:
+        raise InputError(
+            f"loss {name!r} needs the tracks of an evidential head: use parameter head: "
+            "evidential, or another loss"
         )

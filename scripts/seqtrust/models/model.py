@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from seqtrust.bases import LETTERS, UNKNOWN, Codes
@@ -45,24 +46,31 @@ class Model:
         tensors = chain(self.module.parameters(), self.module.buffers())
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
-    def __call__(self, codes: torch.Tensor) -> torch.Tensor:
+    def __call__(self, codes: torch.Tensor, control: torch.Tensor | None = None) -> torch.Tensor:
         """Predictions (N, bins, tracks) for codes uint8 (N, L) on the network's device."""
-        return self.module(self.encode(codes))
+        inputs = self.encode(codes)
+        return self.module(inputs) if control is None else self.module(inputs, control)
 
     def encode(self, codes: torch.Tensor) -> torch.Tensor:
         """What the network sees of codes uint8 (N, L): float32 (N, 4, L), on their device."""
         padding = 0.25 if self.facts.shift_padding == "uniform" else 0.0
         return one_hot(codes, self.facts.alphabet, padding)
 
-    def predict(self, codes: Codes) -> torch.Tensor:
+    def predict(self, codes: Codes, control: npt.NDArray[np.float32] | None = None) -> torch.Tensor:
         """Predictions (N, bins, tracks) for base codes (N, L), in evaluation mode.
 
         All of `codes` is one batch; `seqtrust.inference.predict` splits what is larger.
+
+        Args:
+            codes: uint8.
+            control: what the network reads beside the sequence, shape (N, bins, K); None where
+                it reads nothing, or for zeros.
         """
         self.facts.bins(codes.shape[-1])
         batch = torch.from_numpy(codes).to(self.device)
+        read = None if control is None else torch.from_numpy(control).to(self.device)
         with evaluation(self.module), torch.inference_mode(), exact_float32():
-            return self(batch)
+            return self(batch, read)
 
 
 def one_hot(codes: torch.Tensor, alphabet: str = "ACGT", padding: float = 0.0) -> torch.Tensor:

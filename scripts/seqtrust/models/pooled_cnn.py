@@ -65,13 +65,14 @@ class PooledConvolutions(torch.nn.Module):
 
 
 def build(parameters: PooledCnnParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:
-    """An untrained model with the given tracks; a Gaussian head adds their log variances.
+    """An untrained model with the given tracks; its head adds their log variances.
 
     Raises:
         InputError: variances among the tracks that the head does not predict.
     """
     tracks = predicted_tracks(parameters, tracks)
-    hidden = dense_layer(2 * parameters.channels, parameters.dense, parameters.dropout)
+    features = 2 * parameters.channels + parameters.beside
+    hidden = dense_layer(features, parameters.dense, parameters.dropout)
     network = PooledNetwork(
         PooledConvolutions(parameters), hidden, parameters.dense, parameters, len(tracks)
     )

@@ -3,14 +3,18 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from seqtrust.bases import Codes
+from seqtrust.errors import InputError
 from seqtrust.models.distributed import Group
+from seqtrust.models.losses import DISTILLATION
 from seqtrust.models.model import Model, exact_float32, resolve_device, torch_threads
+from seqtrust.models.per_window import NOTHING_KNOWN, AnyFloats, PerWindow, per_window
 from seqtrust.models.training_checkpoint import Checkpoint, run_digest, tensors_digest
 from seqtrust.models.training_data import (
     NO_CONTROL,
@@ -25,54 +29,9 @@ from seqtrust.models.training_data import (
 )
 from seqtrust.models.training_history import History
 from seqtrust.models.training_loop import Trainer
+from seqtrust.models.training_record import TrainingRecord
 from seqtrust.models.training_settings import Seeds, TrainingSettings
 from seqtrust.models.window_source import WindowSource
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """How a model's weights came about; equal runs give equal records.
-
-    Attributes:
-        seed: the one seed, or None where the four were given separately.
-        seeds: the four seeds that were used.
-        epochs: epochs run.
-        best_epoch: whose weights were kept, counted from 1.
-        train_loss: mean loss per epoch, shape (epochs,).
-        validation_loss: mean loss per epoch, shape (epochs,), of "beta_nll" the likelihood; None
-            where it is not finite.
-        validation_r: mean Pearson r over target tracks per epoch, shape (epochs,).
-        validation_auroc: mean AUROC over target tracks per epoch where it chose the epoch, else
-            empty.
-        best_validation_r_per_track: Pearson r of every target track in the best epoch; None
-            where the track or its prediction does not vary.
-        windows: number of windows per split.
-        data_sha256: digest of codes, targets and splits.
-        settings: the arguments that shape training.
-        control: names of the tracks that the network read.
-        torch_version: version of torch.
-        origin: "training".
-    """
-
-    seed: int | None
-    seeds: Seeds
-    epochs: int
-    best_epoch: int
-    train_loss: list[float]
-    validation_loss: list[float | None]
-    validation_r: list[float]
-    validation_auroc: list[float]
-    best_validation_r_per_track: dict[str, float | None]
-    windows: dict[str, int]
-    data_sha256: str
-    settings: dict[str, Any]
-    control: list[str]
-    torch_version: str
-    origin: str = "training"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain types only, for a model card."""
-        return asdict(self)
 
 
 def train(
@@ -83,6 +42,9 @@ def train(
     *,
     seed: int | Seeds,
     control: Control = NO_CONTROL,
+    weights: AnyFloats | None = None,
+    groups: Sequence[str] | None = None,
+    variances: AnyFloats | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Callable[[str], None] | None = None,
     **settings: Any,
@@ -100,6 +62,12 @@ def train(
         splits: N names; only "train" and "validation" windows are used.
         seed: one seed for all that is random, or all of them separately.
         control: tracks that the network reads.
+        weights: of the windows in the training loss, shape (N,); all count as much if None.
+        groups: names of N groups, which group DRO then weighs by their losses (Sagawa et al.
+            2020).
+        variances: known ones of the targets, shape (N, bins, target tracks): those of measurements
+            add to the predicted variance of "gaussian_nll" and "beta_nll", those of a teacher are
+            what "distillation" learns.
         checkpoint: where the state of the unfinished run is kept; it stays when all is done.
         progress: gets one line per epoch; by default the log of this module.
         settings: fields of `TrainingSettings`.
@@ -110,6 +78,19 @@ def train(
     """
     chosen = _resolved(TrainingSettings(**settings))
     refuse_bad_data(model.facts, codes, targets, splits, chosen, control)
+    names = np.array(splits)
+    tracks = len(model.facts.target_tracks())
+    known = per_window(
+        targets[..., :tracks],
+        names == TRAIN,
+        chosen,
+        weights=weights,
+        groups=groups,
+        variances=variances,
+    )
+    data = data_digest(codes, targets, splits)
+    if beside := known.digest():
+        data = run_digest({"data": data, "known": beside})
     group = Group.current(chosen.processes, torch.device(chosen.device))
     training, validation = (
         Windows.of_split(split, codes, targets, splits, group.device)
@@ -124,8 +105,9 @@ def train(
         seed=seed,
         control=control,
         windows={name: list(splits).count(name) for name in sorted(set(splits))},
-        data=data_digest(codes, targets, splits),
+        data=data,
         checked=True,
+        known=known,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -160,6 +142,11 @@ def train_from(
         InputError: as in `train`.
     """
     chosen = _resolved(TrainingSettings(**settings))
+    if chosen.loss == DISTILLATION:
+        raise InputError(
+            "loss 'distillation' needs the variance of the teacher for every target, which a "
+            "stream has not: train on windows in memory"
+        )
     sources = {TRAIN: training, VALIDATION: validation}
     for split, source in sources.items():
         refuse_unfit_source(model.facts, source, split, chosen, control)
@@ -193,47 +180,61 @@ def _train(
     checked: bool,
     checkpoint: Checkpoint | None,
     progress: Callable[[str], None] | None,
+    known: PerWindow = NOTHING_KNOWN,
 ) -> TrainingRecord:
     drawn = seed if isinstance(seed, Seeds) else Seeds.derive(seed)
     seeds = drawn.with_fixed(settings.fixed_seeds)
-    run = _run_digest(model, settings, seeds, control, data, checkpoint) if checkpoint else ""
-    with (
-        torch_threads(settings.threads),
-        exact_float32(),
-        _dropout_seed(seeds.dropout, group.device),
-    ):
-        if not settings.keep_weights:
-            initialise(model.module.to("cpu"), seeds.initialisation)
-        model.to(group.device)
-        history = Trainer(
-            model,
-            training,
-            validation,
-            seeds,
+    report = progress or logging.getLogger(__name__).info
+
+    def stage(chosen: TrainingSettings, kept: Checkpoint | None) -> Trainer:
+        run = _run_digest(model, chosen, seeds, control, data, kept) if kept else ""
+        with (
+            torch_threads(chosen.threads),
+            exact_float32(),
+            _dropout_seed(seeds.dropout, group.device),
+        ):
+            if not chosen.keep_weights:
+                initialise(model.module.to("cpu"), seeds.initialisation)
+            model.to(group.device)
+            trainer = Trainer(
+                model, training, validation, seeds, chosen, report, kept, run, control, group,
+                checked, known,
+            )  # fmt: skip
+            trainer.run()
+            model.to("cpu").module.eval()
+        return trainer
+
+    stages = [stage(settings, checkpoint)]
+    if (finetune := settings.evolution().finetune) is not None:
+        report("training goes on with unchanged sequences")
+        second = replace(
             settings,
-            progress or logging.getLogger(__name__).info,
-            checkpoint,
-            run,
-            control,
-            group,
-            checked,
-        ).run()
-        model.to("cpu").module.eval()
+            augmentation={},
+            keep_weights=True,
+            epochs=finetune.epochs,
+            steps=None,
+            learning_rate=finetune.learning_rate,
+        )
+        stages.append(stage(second, checkpoint.second_stage() if checkpoint else None))
+    histories = [one.history for one in stages]
+    before = sum(len(one.scores) for one in histories[:-1])
+    robust = stages[-1].gradients.group_weights
     record = TrainingRecord(
         seed=None if isinstance(seed, Seeds) else seed,
         seeds=seeds,
-        epochs=len(history.scores),
-        best_epoch=history.best_epoch,
-        train_loss=history.train_loss,
-        validation_loss=history.validation_loss,
-        validation_r=history.validation_r,
-        validation_auroc=history.validation_auroc,
-        best_validation_r_per_track=_named(model, history),
+        epochs=before + len(histories[-1].scores),
+        best_epoch=before + histories[-1].best_epoch,
+        train_loss=[loss for one in histories for loss in one.train_loss],
+        validation_loss=[loss for one in histories for loss in one.validation_loss],
+        validation_r=[r for one in histories for r in one.validation_r],
+        validation_auroc=[auroc for one in histories for auroc in one.validation_auroc],
+        best_validation_r_per_track=_named(model, histories[-1]),
         windows=windows,
         data_sha256=data,
         settings=asdict(settings),
         control=list(control.names),
         torch_version=str(torch.__version__),
+        group_weights=dict(zip(known.names, robust.plain(), strict=True)) if robust else {},
     )
     model.record = record.to_dict()
     return record

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,16 @@ class Checkpoint:
         if not self.minutes > 0:
             raise InputError(f"checkpoint_minutes is {self.minutes}, but must be positive")
 
+    def second_stage(self) -> "Checkpoint":
+        """Where the second of two stages is kept, while that of the first one stays."""
+        return replace(self, path=self.path.with_name(f"{self.path.stem}.second{self.path.suffix}"))
+
     def remove(self) -> None:
-        """Remove the state, and what a killed job left of an unfinished one."""
-        self.path.unlink(missing_ok=True)
-        for unfinished in self.path.parent.glob(f".{self.path.name}.*"):
-            unfinished.unlink(missing_ok=True)
+        """Remove the states, and what a killed job left of unfinished ones."""
+        for path in (self.path, self.second_stage().path):
+            path.unlink(missing_ok=True)
+            for unfinished in path.parent.glob(f".{path.name}.*"):
+                unfinished.unlink(missing_ok=True)
 
     def write(self, run: str, state: TrainingState) -> None:
         """Write a state whole.

@@ -166,6 +166,7 @@ def refuse_bad_data(
                 "training needs windows for learning and for choosing the epoch"
             )
     _refuse_far_shift(facts, codes.shape[1], settings)
+    settings.evolution().refuse_unfit(codes.shape[1], expected[1])
     refuse_unfit_loss(settings.loss, facts)
     refuse_bad_targets(facts, targets, range(len(targets)), settings, control)
     measured = targets[..., : columns - len(control)]
@@ -195,6 +196,7 @@ def refuse_unfit_source(
             "or list of tracks"
         )
     _refuse_far_shift(facts, length, settings)
+    settings.evolution().refuse_unfit(length, expected[0])
     refuse_unfit_loss(settings.loss, facts)
 
 

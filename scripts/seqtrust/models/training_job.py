@@ -14,6 +14,7 @@ from seqtrust.models.training_basenji import train_on_basenji
 from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_set import train_replicate
 from seqtrust.models.training_settings import MASK
+from seqtrust.motifs import read_meme
 from seqtrust.sequence_set import read_sequence_set
 from seqtrust.targets import open_targets
 
@@ -23,8 +24,8 @@ class TrainingJob:
     """Plain types only: the job goes from process to process as JSON.
 
     Attributes:
-        inputs: paths by name: sequences, targets, splits, fasta and perhaps bias; a name may have
-            several.
+        inputs: paths by name: sequences, targets, splits, fasta and perhaps bias and motifs; a
+            name may have several.
         output: of the replicate.
         state: of the unfinished run.
         code: digest of the code that trains.
@@ -112,4 +113,5 @@ class TrainingJob:
             progress=progress,
             checkpoint=checkpoint,
             bias=load_replicate(bias) if bias else None,
+            motifs=read_meme(self.inputs["motifs"]) if "motifs" in self.inputs else (),
         )

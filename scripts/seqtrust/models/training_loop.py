@@ -4,9 +4,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from seqtrust.bases import UNKNOWN
@@ -14,21 +14,20 @@ from seqtrust.errors import InputError
 from seqtrust.models import schedules
 from seqtrust.models.distributed import Group
 from seqtrust.models.losses import held_out_loss, make_loss
-from seqtrust.models.model import Model, evaluation
+from seqtrust.models.model import Model
 from seqtrust.models.optimisers import clip_gradients, make_optimiser
-from seqtrust.models.streaming_metrics import AurocValues, PearsonSums
+from seqtrust.models.per_window import NOTHING_KNOWN, PerWindow
 from seqtrust.models.training_checkpoint import Checkpoint, TrainingState
 from seqtrust.models.training_data import (
     TRAIN,
-    VALIDATION,
     Control,
-    no_track_varies,
     nothing_to_learn,
     refuse_bad_targets,
 )
 from seqtrust.models.training_history import History
-from seqtrust.models.training_settings import AUROC, LOSS, Seeds, TrainingSettings
-from seqtrust.models.training_step import GradientStep, split_control, target_weight
+from seqtrust.models.training_settings import Seeds, TrainingSettings
+from seqtrust.models.training_step import GradientStep
+from seqtrust.models.training_validation import Validation
 from seqtrust.models.window_source import Batch, WindowSource
 
 _LOG_EVERY_SECONDS = 60.0
@@ -66,6 +65,7 @@ class Trainer:
         control: tracks that the network reads; the last columns of the targets.
         group: of processes.
         checked: whether all targets have been looked at; those of a stream have not.
+        known: weights, groups and variances by the windows' numbers.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class Trainer:
         control: Control,
         group: Group,
         checked: bool,
+        known: PerWindow = NOTHING_KNOWN,
     ) -> None:
         self.model = model
         self.training = training
-        self.validation = validation
         self.settings = settings
         self.report = report if group.rank == 0 else _silent
         self.checkpoint = checkpoint
@@ -92,17 +92,25 @@ class Trainer:
         self.control = control
         self.group = group
         self.checked = checked
-        loss, self.held_out_loss = (
+        loss, judged = (
             make_loss(
                 name,
                 model.facts,
                 beta=settings.beta,
                 masked=settings.masked,
                 count_weight=settings.count_weight,
+                evidence_weight=settings.evidence_weight,
+                smallest_spread=settings.smallest_spread,
             )
             for name in (settings.loss, held_out_loss(settings.loss))
         )
-        self.gradients = GradientStep(model, loss, seeds, settings, control, group, self._example())
+        here = known.to(group.device)
+        self.gradients = GradientStep(
+            model, loss, seeds, settings, control, group, self._example(), here
+        )
+        self.judge = Validation(
+            model, validation, judged, settings, control, group, here, self._refuse_bad
+        )
         self.generators = {
             "order": np.random.default_rng(seeds.order),
             "augmentation": self.gradients.augmentation,
@@ -135,7 +143,7 @@ class Trainer:
             if not self.place.weight:
                 raise InputError(nothing_to_learn(TRAIN))
             train_loss = self.place.total / self.place.weight
-            self.history.add(train_loss, *self._validate(), self.model.module)
+            self.history.add(train_loss, *self.judge(), self.model.module)
             self.place = _Place(step=self.place.step)
             self.order = self.order[:0]
             self._save()
@@ -223,46 +231,6 @@ class Trainer:
             self.model.facts, targets, batch.rows.numpy(), self.settings, self.control, where
         )
 
-    def _validate(
-        self,
-    ) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
-        """Mean loss, Pearson r and, where asked for, AUROC per target track.
-
-        In float32, as at inference; memory does not grow with the windows (but for AUROC).
-        """
-        means = list(self.model.facts.target_tracks())
-        pearson = PearsonSums(len(means), self.group.device)
-        aurocs = AurocValues(len(means)) if self.settings.validation_metric == AUROC else None
-        total = weights = 0.0
-        size = -(-self.settings.batch_size // self.settings.accumulate)
-        with evaluation(self.model.module), torch.inference_mode():
-            for batch in self.validation.batches(None, size, 0, self.group.part):
-                if not len(batch.codes):
-                    continue
-                self._refuse_bad(batch, VALIDATION)
-                measured = batch.targets.to(self.group.device)
-                targets, read = split_control(measured, self.control)
-                inputs = self.model.encode(batch.codes.to(self.group.device))
-                values = (
-                    self.model.module(inputs) if read is None else self.model.module(inputs, read)
-                )
-                weight = target_weight(self.held_out_loss, targets)
-                total += float(self.held_out_loss(values, targets)) * weight
-                weights += weight
-                pearson.add(values[..., means], targets)
-                if aurocs is not None:
-                    aurocs.add(values[..., means], targets)
-        total, weights = self.group.total(total), self.group.total(weights)
-        pearson.merge(self.group)
-        if not weights:
-            raise InputError(nothing_to_learn(VALIDATION))
-        if self.settings.validation_metric != LOSS and not pearson.varied():
-            raise InputError(no_track_varies(self.settings))
-        if aurocs is None:
-            return total / weights, pearson.per_track(), None
-        aurocs.merge(self.group)
-        return total / weights, pearson.per_track(), aurocs.per_track()
-
     def _pace(self) -> str:
         """Windows per second and the time left, from what this process has done."""
         # a run that goes on from the end of an epoch has shown nothing yet
@@ -289,6 +257,8 @@ class Trainer:
             best_weights=state.part("best"),
         )
         self.order = state.tensors["order"]
+        if self.gradients.group_weights is not None:
+            self.gradients.group_weights.restore(state.plain["group_weights"])
         for name, generator in self.generators.items():
             generator.bit_generator.state = state.plain["generators"][name]
         torch.set_rng_state(state.tensors["dropout"])
@@ -311,13 +281,15 @@ class Trainer:
         }
         if self.model.device.type == "cuda":
             tensors["dropout_cuda"] = torch.cuda.get_rng_state(self.model.device)
-        plain = {
+        plain: dict[str, Any] = {
             "place": asdict(self.place),
             "history": self.history.plain(),
             "generators": {
                 name: generator.bit_generator.state for name, generator in self.generators.items()
             },
         }
+        if self.gradients.group_weights is not None:
+            plain["group_weights"] = self.gradients.group_weights.plain()
         self.checkpoint.write(self.run_digest, TrainingState(tensors, plain))
         self.saved = time.monotonic()
 

@@ -19,6 +19,8 @@ from seqtrust.models.training import train
 from seqtrust.models.training_checkpoint import Checkpoint
 from seqtrust.models.training_data import TRAIN, Control
 from seqtrust.models.training_settings import Seeds
+from seqtrust.models.training_windows import Beside, known_of_windows, with_prior
+from seqtrust.motifs import Motif
 from seqtrust.sequence_set import SequenceSet
 from seqtrust.targets import MeasuredTracks, with_strands
 
@@ -38,6 +40,10 @@ _OWN_ARGUMENTS = (
     "control",
     "strands",
     "hours",
+    "prior",
+    "sample_weights",
+    "groups",
+    "target_sd",
 )
 
 
@@ -54,12 +60,13 @@ def train_replicate(
     progress: Callable[[str], None],
     checkpoint: Checkpoint | None = None,
     bias: Model | None = None,
+    motifs: Sequence[Motif] = (),
 ) -> Model:
     """Train one replicate; its record holds the regions of each data split.
 
     Args:
         sequences: windows without edits, on the grid of the targets' bins.
-        targets: measured tracks; all but those of the control are predicted.
+        targets: measured tracks; all but those that settings name otherwise are predicted.
         regions: train, validation and test.
         seed: the only thing in which replicates differ.
         threads: threads of torch.
@@ -69,15 +76,19 @@ def train_replicate(
         progress: gets the overlap of the splits, and a line per epoch.
         checkpoint: where the state of the unfinished run is kept.
         bias: trained bias network of architecture "chrombpnet".
+        motifs: of the setting `prior`, if it names any.
     """
-    strands = settings.get("strands", ())
-    columns, tracks, control = tracks_and_control(targets, settings.get("control", ()), strands)
+    strands, beside = settings.get("strands", ()), Beside.of(settings)
+    columns, tracks, control = tracks_and_control(
+        targets, settings.get("control", ()), strands, beside.names
+    )
     targets = with_strands(targets, strands)
-    model = _untrained(settings, tracks, build, bias)
     windows = [sequences.windows[sequence.window] for sequence in sequences.sequences]
     splits = [regions.split_of(w.contig, w.window.start, w.window.end) for w in windows]
     used = thinned(splits, settings["training_fraction"])
     codes = sequences.codes()
+    parameters = with_prior(settings, motifs, codes[np.array(used) == TRAIN])
+    model = _untrained(settings["architecture"], parameters, tracks, build, bias)
     overlap = _reported_overlap(codes, used, [window.name for window in windows], progress)
     seeds = Seeds.derive(seed).with_fixed(settings["fixed_seeds"])
     rows = np.arange(len(used))
@@ -85,16 +96,25 @@ def train_replicate(
         rows = bootstrapped(used, seeds.data)
     shuffled = settings.get("shuffled_targets", False)
     measured = exchanged(used, seeds.data) if shuffled else np.arange(len(used))
+    others = [targets.tracks.index(name) for name in beside.names]
+    values = np.stack(
+        [
+            targets.of_window(windows[row], model.facts.crop)[:, columns + others]
+            for row in measured[rows]
+        ]
+    )
+    known = known_of_windows(
+        settings,
+        values[..., len(columns) :],
+        [track.name for track in tracks],
+        codes[rows],
+        np.array(used)[rows] == TRAIN,
+    )
     with as_measured(model.module):
         train(
             model,
             codes[rows],
-            np.stack(
-                [
-                    targets.of_window(windows[row], model.facts.crop)[:, columns]
-                    for row in measured[rows]
-                ]
-            ),
+            values[..., : len(columns)],
             [used[row] for row in rows],
             seed=seed,
             control=control,
@@ -102,6 +122,7 @@ def train_replicate(
             device=device,
             checkpoint=checkpoint,
             progress=progress,
+            **known,
             **{name: value for name, value in settings.items() if name not in _OWN_ARGUMENTS},
         )
     model.record["regions"] = regions.rows()
@@ -115,10 +136,13 @@ def train_replicate(
 
 
 def _untrained(
-    settings: Mapping[str, Any], tracks: Sequence[Track], build: str, bias: Model | None
+    architecture: str,
+    parameters: dict[str, Any],
+    tracks: Sequence[Track],
+    build: str,
+    bias: Model | None,
 ) -> Model:
     """The model, with a trained bias network where it takes one."""
-    architecture, parameters = settings["architecture"], dict(settings["parameters"])
     if (architecture == "chrombpnet") != (bias is not None):
         raise InputError(
             "train: architecture 'chrombpnet' needs a trained bias network, and no other takes "
@@ -133,7 +157,10 @@ def _untrained(
 
 
 def tracks_and_control(
-    targets: MeasuredTracks, control: Sequence[str], strands: Sequence[Sequence[str]]
+    targets: MeasuredTracks,
+    control: Sequence[str],
+    strands: Sequence[Sequence[str]],
+    beside: Sequence[str] = (),
 ) -> tuple[list[int], list[Track], Control]:
     """What is predicted and what the network reads, of the measured tracks.
 
@@ -142,6 +169,7 @@ def tracks_and_control(
         control: names of those that the network reads.
         strands: pairs of names that are the two strands of one experiment, beside those that
             the targets tell themselves.
+        beside: names of those that are neither, because they tell something of windows.
 
     Returns:
         Columns of the targets, those of the control last; tracks of the model; the control.
@@ -155,7 +183,7 @@ def tracks_and_control(
         for name, partner in zip(names, targets.partners, strict=True)
         if partner is not None
     }
-    for name in (*control, *(name for pair in strands for name in pair)):
+    for name in (*control, *beside, *(name for pair in strands for name in pair)):
         if name not in names:
             raise InputError(
                 f"train: there is no measured track {name!r}{nearest_clause(name, names)}"
@@ -167,7 +195,13 @@ def tracks_and_control(
                 "experiment: name two tracks, and every track once"
             )
         partners |= {first: second, second: first}
-    read, predicted = list(control), [name for name in names if name not in control]
+    read = list(control)
+    predicted = [name for name in names if name not in control and name not in beside]
+    if both := [name for name in read if name in beside]:
+        raise InputError(
+            f"train: {both[0]!r} is of the control and tells weights, groups or deviations: name "
+            "it once"
+        )
     if not predicted or len(set(read)) < len(read):
         raise InputError(
             "train: control leaves no track to be predicted, or names one twice: found "
@@ -177,6 +211,11 @@ def tracks_and_control(
         if (name in read) != (partner in read):
             raise InputError(
                 f"train: control holds only one strand of {name!r} and {partner!r}: name both"
+            )
+        if (name in beside) != (partner in beside):
+            raise InputError(
+                f"train: one strand of {name!r} and {partner!r} tells weights, groups or "
+                "deviations: name both"
             )
     tracks = [
         Track(name, reverse_complement_index=predicted.index(partners[name]))

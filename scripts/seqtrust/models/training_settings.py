@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from seqtrust.errors import InputError, nearest_clause
-from seqtrust.models.losses import LOSSES
+from seqtrust.models.evolution import Evolution
+from seqtrust.models.losses import EVIDENCE_WEIGHT, LOSSES, SMALLEST_SPREAD
 from seqtrust.models.optimisers import ALL_WEIGHTS, CLIPPED, OPTIMISERS
 from seqtrust.models.regularisation import Regularisation
 from seqtrust.models.schedules import PLATEAU_EPOCHS, PLATEAU_FACTOR, SCHEDULES, WARM_UP
@@ -34,8 +35,9 @@ _POSITIVE = (
     "plateau_epochs",
     "accumulate",
     "processes",
+    "smallest_spread",
 )
-_NOT_NEGATIVE = ("max_shift", "weight_decay", "count_weight")
+_NOT_NEGATIVE = ("max_shift", "weight_decay", "count_weight", "evidence_weight", "group_step")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Seeds:
         initialisation: first weights.
         order: order of the windows in each epoch.
         dropout: dropout masks.
-        augmentation: reverse complements and shifts.
+        augmentation: reverse complements, shifts, and the changes of `augmentation`.
         data: the bootstrap sample of training windows, where one is drawn.
     """
 
@@ -88,8 +90,9 @@ class TrainingSettings:
         batch_size: windows per step, over all processes.
         learning_rate: at the top of the schedule.
         loss: "poisson" (for models that predict counts), "bce" (probabilities), "mse",
-            "gaussian_nll" and "beta_nll" (models that predict variances), "multinomial_counts"
-            and "multinomial_counts_joint" (counts per base).
+            "gaussian_nll" and "beta_nll" (models that predict variances), "distillation" (those
+            that learn an ensemble's), "evidential" and "student_nll" (evidential heads),
+            "multinomial_counts" and "multinomial_counts_joint" (counts per base).
         beta: of "beta_nll", between 0 and 1.
         reverse_complement: show each window on a randomly drawn strand.
         max_shift: move each batch by up to so many bp to either side; targets stay.
@@ -99,8 +102,8 @@ class TrainingSettings:
             weights by itself (Keras's `clipnorm`).
         schedule: "cosine", "plateau" or "constant"; see `seqtrust.models.schedules`.
         validation_metric: the best epoch has the highest "pearson" r or "auroc", averaged over
-            target tracks, or the lowest "loss" (of "beta_nll" the likelihood), on validation
-            windows.
+            target tracks, or the lowest "loss" (of "beta_nll" and "evidential" the likelihood; of
+            group DRO that of the worst group), on validation windows.
         patience: stop after so many epochs without a better one; None never stops early.
         precision: "float32", or "bfloat16" for the forward pass of training alone.
         missing_targets: "mask" leaves targets that are NaN out of loss and metrics.
@@ -120,6 +123,10 @@ class TrainingSettings:
         accumulate: parts that a process's windows of a step are cut into, one after the other.
         processes: that train together, started by torch's launcher.
         regularisation: fields of `Regularisation`.
+        augmentation: fields of `Evolution`.
+        evidence_weight: of the penalty in "evidential".
+        smallest_spread: of "distillation": standard deviations of the teacher below it count as it.
+        group_step: of group DRO, where windows have groups: how fast groups gain weight.
     """
 
     epochs: int = 20
@@ -152,6 +159,10 @@ class TrainingSettings:
     accumulate: int = 1
     processes: int = 1
     regularisation: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
+    evidence_weight: float = EVIDENCE_WEIGHT
+    smallest_spread: float = SMALLEST_SPREAD
+    group_step: float = 0.01
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -173,6 +184,7 @@ class TrainingSettings:
             )
         self._refuse_bad_steps()
         self.regulariser()
+        self.evolution()
 
     def _refuse_bad_steps(self) -> None:
         for name in ("momentum", "warm_up"):
@@ -196,6 +208,10 @@ class TrainingSettings:
     def masked(self) -> bool:
         """Whether targets that are NaN are left out of losses and metrics."""
         return self.missing_targets == MASK
+
+    def evolution(self) -> Evolution:
+        """The settings of `augmentation`, with their defaults."""
+        return Evolution.of(self.augmentation)
 
     def regulariser(self) -> Regularisation:
         """The settings of `regularisation`, with their defaults."""

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from seqtrust.models.distributed import Group
-from seqtrust.models.losses import Loss, for_training
+from seqtrust.models.evolution import Evolver
+from seqtrust.models.group_weights import GroupWeights
+from seqtrust.models.loss import Loss
+from seqtrust.models.losses import for_training
 from seqtrust.models.model import Model, other_strand, shift
 from seqtrust.models.model import reverse_complement as reverse_complement_of
+from seqtrust.models.per_window import NOTHING_KNOWN, PerWindow
 from seqtrust.models.regularisation import Draws, Regulariser
 from seqtrust.models.training_data import Control, swapped_targets
 from seqtrust.models.training_norms import WindowNorms
@@ -25,12 +30,18 @@ class _Piece:
         codes: uint8 (n, L).
         control: float32 (n, bins, K), or None where the network reads none.
         targets: float32 (n, bins, T), mixed where the windows will be.
+        variances: known ones of the targets, or None.
+        rows: number of every window, for what is known of it.
+        noise: adds the noise of augmentation to one-hot inputs.
         draws: of the regularisers.
     """
 
     codes: torch.Tensor
     control: torch.Tensor | None
     targets: torch.Tensor
+    variances: torch.Tensor | None
+    rows: torch.Tensor
+    noise: Callable[[torch.Tensor], torch.Tensor] | None
     draws: Draws | None
 
 
@@ -49,6 +60,7 @@ class GradientStep:
         control: tracks that the network reads.
         group: of processes.
         example: windows (1, L) and targets (1, bins, T) for a look at the network.
+        known: weights, groups and variances by the windows' numbers.
     """
 
     def __init__(
@@ -60,8 +72,14 @@ class GradientStep:
         control: Control,
         group: Group,
         example: tuple[torch.Tensor, torch.Tensor],
+        known: PerWindow = NOTHING_KNOWN,
     ) -> None:
         self.model = model
+        self.known = known
+        self.group_weights = (
+            GroupWeights(len(known.names), settings.group_step) if known.names else None
+        )
+        self.evolver = Evolver(settings.evolution(), seeds.augmentation, group.rank)
         self.module, self.loss = for_training(model.module, loss)
         self.seeds = seeds
         self.settings = settings
@@ -90,8 +108,10 @@ class GradientStep:
         """
         if not self.group.alone:
             self._seed_dropout(step)
-        pieces = self._pieces(*self._augmented(batch, windows), step)
-        weights = [target_weight(self.loss, piece.targets) for piece in pieces]
+        pieces = self._pieces(batch, step, windows)
+        weights = [
+            target_weight(self.loss, piece.targets, self._weights(piece)) for piece in pieces
+        ]
         total = self.group.total(sum(weights))
         self.model.module.zero_grad()
         value = 0.0
@@ -110,48 +130,77 @@ class GradientStep:
         key = np.random.SeedSequence(self.seeds.dropout, spawn_key=(self.group.rank, step))
         torch.manual_seed(int(key.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
-    def _augmented(self, batch: Batch, windows: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """All processes draw for all windows of the step and use their part."""
+    def _augmented(
+        self, batch: Batch, step: int, windows: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """All processes draw for all windows of the step and use their part.
+
+        Returns:
+            Codes; targets with the control and the known variances behind them; which windows get
+            noise, if any do.
+        """
         device = self.group.device
         codes, targets = batch.codes.to(device), batch.targets.to(device)
+        if self.known.variances is not None:
+            known = self.known.variances[batch.rows.to(device)]
+            targets = torch.cat([targets, known], dim=-1)
+        mine = share(windows, self.group.part)
+        codes, noisy = self.evolver.changed(codes, step, windows, mine)
         if self.settings.max_shift:
             distance = self.augmentation.integers(
                 -self.settings.max_shift, self.settings.max_shift, endpoint=True
             )
             codes = shift(codes, int(distance))
         if self.settings.reverse_complement:
-            drawn = self.augmentation.random(windows)[share(windows, self.group.part)] < 0.5
+            drawn = self.augmentation.random(windows)[mine] < 0.5
             turned = torch.from_numpy(drawn).to(device)
             codes = torch.where(turned[:, None], reverse_complement_of(codes), codes)
             targets = torch.where(
                 turned[:, None, None], other_strand(targets, self._swapped_columns()), targets
             )
-        return codes, targets
+        return codes, targets, noisy
 
     def _swapped_columns(self) -> tuple[int, ...]:
         first = len(self.swapped)
-        return self.swapped + tuple(first + index for index in self.control.swapped)
+        swapped = self.swapped + tuple(first + index for index in self.control.swapped)
+        if self.known.variances is None:
+            return swapped
+        return swapped + tuple(len(swapped) + index for index in self.swapped)
 
-    def _pieces(self, codes: torch.Tensor, targets: torch.Tensor, step: int) -> list[_Piece]:
+    def _pieces(self, batch: Batch, step: int, windows: int) -> list[_Piece]:
+        codes, targets, noisy = self._augmented(batch, step, windows)
         pieces = []
-        parts = zip(
-            codes.tensor_split(self.settings.accumulate),
-            targets.tensor_split(self.settings.accumulate),
-            strict=True,
-        )
-        for number, (part, values) in enumerate(parts):
-            if not len(part):
+        places = torch.arange(len(codes))
+        for number, found in enumerate(places.tensor_split(self.settings.accumulate)):
+            if not len(found):
                 continue
-            draws = self.regulariser.draw(step, number, len(part))
+            part = slice(int(found[0]), int(found[-1]) + 1)
+            draws = self.regulariser.draw(step, number, len(found))
+            values, variances = targets[part], None
+            if self.known.variances is not None:
+                last = values.shape[-1] - len(self.swapped)
+                values, variances = values[..., :last], values[..., last:]
             measured, read = split_control(values, self.control)
             if draws is not None:
                 measured = draws.mixed(measured)
                 read = None if read is None else draws.mixed(read)
-            pieces.append(_Piece(part, read, measured, draws))
+            noise = (
+                None
+                if noisy is None
+                else partial(self.evolver.noise, noisy=noisy[part], step=step, piece=number)
+            )
+            rows = batch.rows[part]
+            pieces.append(_Piece(codes[part], read, measured, variances, rows, noise, draws))
         return pieces
+
+    def _weights(self, piece: _Piece) -> torch.Tensor | None:
+        weights = self.known.weights
+        return None if weights is None else weights[piece.rows.to(weights.device)]
 
     def _loss(self, piece: _Piece) -> torch.Tensor:
         inputs = self.model.encode(piece.codes)
+        if piece.noise is not None:
+            inputs = piece.noise(inputs)
         if piece.draws is not None:
             inputs = self.regulariser.shown(inputs, piece.draws)
         loss = self._loss_of(piece)
@@ -177,9 +226,20 @@ class GradientStep:
                     if piece.control is None
                     else self.module(inputs, piece.control)
                 )
-            return self.loss(predictions.float(), piece.targets)
+            return self._mean(predictions.float(), piece)
 
         return loss
+
+    def _mean(self, predictions: torch.Tensor, piece: _Piece) -> torch.Tensor:
+        """The loss of a piece, by the weights of its windows or of their groups."""
+        weights = self._weights(piece)
+        if self.group_weights is None or self.known.groups is None:
+            return self.loss.weighted(predictions, piece.targets, weights, piece.variances)
+        losses, shares = self.loss.of_windows(predictions, piece.targets, piece.variances)
+        groups = self.known.groups[piece.rows.to(losses.device)]
+        return self.group_weights.loss(
+            losses, shares if weights is None else shares * weights, groups
+        )
 
 
 def split_control(
@@ -192,8 +252,13 @@ def split_control(
     return targets[..., :tracks], targets[..., tracks:]
 
 
-def target_weight(loss: Loss, targets: torch.Tensor) -> float:
-    """Windows that a mean loss stands for, less the part that is missing."""
+def target_weight(loss: Loss, targets: torch.Tensor, weights: torch.Tensor | None = None) -> float:
+    """Windows that a mean loss stands for, by their weights and less the part that is missing."""
+    if weights is None:
+        if not loss.masked:
+            return float(len(targets))
+        return len(targets) * float(loss.present(targets).double().mean())
     if not loss.masked:
-        return float(len(targets))
-    return len(targets) * float(loss.present(targets).double().mean())
+        return float(weights.double().sum())
+    shares = loss.present(targets).flatten(1).double().mean(dim=1)
+    return float((shares * weights).sum())

@@ -144,7 +144,7 @@ class Attention(WholeSequence):
 
 
 def build(parameters: TransformerParameters, tracks: tuple[Track, ...], genome_build: str) -> Model:
-    """An untrained model with the given tracks; a Gaussian head adds their log variances.
+    """An untrained model with the given tracks; its head adds their log variances.
 
     Raises:
         InputError: variances among the tracks that the head does not predict.
@@ -155,5 +155,6 @@ def build(parameters: TransformerParameters, tracks: tuple[Track, ...], genome_b
     body.add_module("attention", Attention(parameters))
     body.add_module("mean", GlobalAverage())
     hidden = torch.nn.Dropout(parameters.dropout)
-    network = PooledNetwork(body, hidden, parameters.channels, parameters, len(tracks))
+    width = parameters.channels + parameters.beside
+    network = PooledNetwork(body, hidden, width, parameters, len(tracks))
     return pooled_model(network, parameters, tracks, genome_build)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqtrust.bases import UNKNOWN, Codes, reverse_complement
 from seqtrust.errors import InputError
-from seqtrust.motifs import UNIFORM, Motif
+from seqtrust.motifs import Motif, soften
 from seqtrust.robustness.checks import refuse_outside
 from seqtrust.sources.seeds import named_generator
 
@@ -132,12 +132,6 @@ def draw_sequences(
         planted[:, index] = np.bincount(rows, minlength=count)
     strong = (codes == 1) | (codes == 2)
     return Drawn(codes, planted, (strong & background).sum(axis=1), background.sum(axis=1))
-
-
-def soften(motif: Motif, share: float) -> Motif:
-    """A motif mixed with the uniform distribution: (1 - share) x PWM + share / 4."""
-    mixed = (1 - share) * motif.probabilities + share * UNIFORM
-    return Motif(motif.name, tuple(map(tuple, mixed.tolist()))) if share else motif
 
 
 def gc_content(codes: Codes) -> Floats:

@@ -7,17 +7,17 @@ simulator's own features are an upper bound, and scans with shuffled motifs a co
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from seqtrust.bases import Codes
 from seqtrust.errors import InputError
-from seqtrust.motifs import UNIFORM, Motif
+from seqtrust.motifs import SCAN_SOFTENING, UNIFORM, Motif, soften
 from seqtrust.robustness.checks import refuse_outside
 from seqtrust.robustness.conditions import Condition
-from seqtrust.robustness.sequences import gc_content, soften
+from seqtrust.robustness.sequences import gc_content
 from seqtrust.robustness.worlds import World
 from seqtrust.simulation import site_bits
 from seqtrust.sources.seeds import named_generator
@@ -27,8 +27,6 @@ Floats = npt.NDArray[np.float64]
 Kind = Literal["scans", "shuffled", "gc", "upper_bound"]
 KINDS: tuple[Kind, ...] = ("scans", "shuffled", "gc", "upper_bound")
 
-# keeps the log-odds of bases that a motif never shows finite
-_SOFTENED = 1e-3
 _SCAN_BASES = 1 << 19
 # tried for the control
 _ORDERS = 50
@@ -100,6 +98,35 @@ def fit_prior(
     return StructuralPrior(kind, (*scanned, "gc"), motifs, raw.mean(axis=0), spread)
 
 
+def prior_parameters(prior: StructuralPrior) -> dict[str, Any]:
+    """The parameter `prior` of a network that computes the features from its own input.
+
+    The simulator's own features are no function of the bases that a network sees: they follow a
+    drift of the motifs and are those of molecules before read errors. A network is given them as
+    control tracks.
+
+    Args:
+        prior: of any kind but `upper_bound`.
+
+    Raises:
+        InputError: the prior is the upper bound.
+    """
+    if prior.kind == "upper_bound":
+        raise InputError(
+            "the upper bound is not computed from a network's input: give prior.features(...) as "
+            "control tracks, and parameter control their number"
+        )
+    return {
+        "motifs": [
+            {"name": motif.name, "columns": soften(motif, SCAN_SOFTENING).probabilities.tolist()}
+            for motif in prior.motifs
+        ],
+        "gc": True,
+        "centre": prior.centre.tolist(),
+        "scale": prior.scale.tolist(),
+    }
+
+
 def known_motifs(
     motifs: Sequence[Motif], known: int, perturbation: float, seed: int
 ) -> tuple[Motif, ...]:
@@ -150,7 +177,7 @@ def likeness(motif: Motif, others: Sequence[Motif]) -> float:
 
     Over all shifts against each other, on either strand; bases outside the site are uniform.
     """
-    bits = soften(motif, _SOFTENED).bits
+    bits = soften(motif, SCAN_SOFTENING).bits
     beside = motif.width - 1
     best = -np.inf
     for other in others:
@@ -170,7 +197,7 @@ def scan_features(codes: Codes, motifs: Sequence[Motif]) -> Floats:
         codes: base codes, shape (N, L).
         motifs: to scan with.
     """
-    softened = [soften(motif, _SOFTENED) for motif in motifs]
+    softened = [soften(motif, SCAN_SOFTENING) for motif in motifs]
     found = np.empty((len(codes), 2 * len(motifs)))
     step = max(1, _SCAN_BASES // max(codes.shape[1], 1))
     for first in range(0, len(codes), step):

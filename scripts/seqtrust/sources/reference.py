@@ -9,8 +9,9 @@ from seqtrust.edits import Edit
 from seqtrust.errors import InputError, at_line
 from seqtrust.files import numbered_lines
 from seqtrust.genes import Point, read_points
-from seqtrust.genome import Genome, Window, parse_region
+from seqtrust.genome import Genome, SplitRegions, Window, parse_region
 from seqtrust.sequence_set import StoredWindow, store_window
+from seqtrust.sources.chosen_rows import chosen_windows
 from seqtrust.sources.skipped import Skipped
 
 BEYOND_CONTIG = ("error", "skip", "pad")
@@ -80,7 +81,11 @@ def tss_windows(
 
 
 def contig_windows(
-    genome: Genome, length: int, index: int | None = None, matching: str = "*"
+    genome: Genome,
+    length: int,
+    index: int | None = None,
+    matching: str = "*",
+    split: tuple[str, str] | None = None,
 ) -> list[tuple[str, Window]]:
     """Contigs of an assembly of given sequences, each as a whole.
 
@@ -89,13 +94,22 @@ def contig_windows(
         length: of every sequence, bp.
         index: index of the anchor, 0-based; length // 2 if None.
         matching: pattern of the contigs' names, `*` standing for anything.
+        split: a BED of data splits and the one that contigs have to be in; None: any.
 
     Raises:
-        InputError: no contig matches, or one has another length.
+        InputError: no contig matches or is in the split, or one has another length.
     """
     chosen = [name for name in genome.contigs if fnmatchcase(name, matching)]
     if not chosen:
         raise InputError(f"{genome.path}: no contig matches {matching!r}")
+    if split is not None:
+        path, wanted = split
+        regions = SplitRegions.from_bed(path, genome)
+        chosen = [
+            name for name in chosen if regions.split_of(name, 0, genome.contigs[name]) == wanted
+        ]
+        if not chosen:
+            raise InputError(f"{path}: no contig that matches {matching!r} is in split {wanted!r}")
     for contig in chosen:
         if genome.contigs[contig] != length:
             raise InputError(
@@ -118,7 +132,7 @@ def point_window(genome: Genome, point: Point, length: int, index: int) -> Windo
 
 
 def named_windows(
-    genome: Genome, kind: str, choice: Mapping[str, Any], path: str, length: int
+    genome: Genome, kind: str, choice: Mapping[str, Any], path: str, length: int, seed: int = 0
 ) -> list[tuple[str, Window]]:
     """The windows of one `reference` entry of the config.
 
@@ -126,15 +140,21 @@ def named_windows(
         genome: assembly of the windows.
         kind: `tiles`, `bed`, `points` or `contigs`.
         choice: the settings of that kind.
-        path: the BED or the file of points.
+        path: the BED, the file of points, or the BED of the contigs' data splits.
         length: bases of each window.
+        seed: of a draw that has none of its own.
     """
     if kind == "tiles":
         return tile_windows(genome, choice["regions"], length, choice["step"], choice["strand"])
     if kind == "bed":
-        return bed_windows(genome, path, length)
+        windows = bed_windows(genome, path, length)
+        if "rows" not in choice:
+            return windows
+        return chosen_windows(genome, windows, {"seed": seed} | choice["rows"], path)
     if kind == "contigs":
-        return contig_windows(genome, length, matching=choice.get("matching", "*"))
+        split = (path, choice["split"]) if "split" in choice else None
+        found = contig_windows(genome, length, None, choice.get("matching", "*"), split)
+        return found[: choice.get("first")]
     return tss_windows(genome, path, length, choice.get("index"))
 
 
