@@ -18,7 +18,7 @@ from seqtrust.figures.style import SETTINGS, labelled_parts, new_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*X"
-_CONTROLS = "x+12"
+_CONTROLS = "x+12|"
 _GREY, _FRONT = "#777777", "#000000"
 NAMES = {
     GENERALISATION: "generalisation",
@@ -208,11 +208,9 @@ def _nulls(axis: Axes, one: Population, score: str, null: str) -> None:
         mine = table[(table["kind"] == MODEL) & (table[factor].astype(str) == level if factor
                                                   else True)]  # fmt: skip
         axis.plot(mine.index, mine[score], "o", color=colour, markersize=3, label=level or "models")
-    controls = table[table["kind"] == CONTROL]
-    axis.plot(controls.index, controls[score], "x", color=_FRONT, markersize=4)
-    for place, row in zip(controls.index.tolist(), controls.to_dict("records"), strict=True):
-        axis.annotate(row["control"], (place, row[score]), xytext=(0, 5), rotation=60,
-                      textcoords="offset points", fontsize=6)  # fmt: skip
+    controls = table[table["kind"] == CONTROL].groupby("control", sort=False)
+    for mark, (name, mine) in zip(cycle(_CONTROLS), controls, strict=False):
+        axis.plot(mine.index, mine[score], mark, color=_FRONT, markersize=5, label=str(name))
     axis.set(xlabel="models and controls, by score", ylabel=NAMES[score], xticks=[])
     axis.margins(y=0.15)
 
