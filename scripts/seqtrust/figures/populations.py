@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -11,14 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqtrust.attribution.populations import CONTROL, MODEL
+from seqtrust.attribution.populations import ARTEFACT, CONTROL, MODEL, RANDOMISED, SHUFFLED
 from seqtrust.attribution.selection import AVERAGE, BEST, CONSTRAINED, FRONT, GENERALISATION
 from seqtrust.attribution.selection_correlations import EVERY, OVERALL, PEARSON, SPEARMAN, WITHIN
+from seqtrust.figures.population_pairs import TRUTH
 from seqtrust.figures.style import SETTINGS, labelled_parts, new_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*X"
-_CONTROLS = "x+12|"
+_MARKS = {RANDOMISED: "x", SHUFFLED: "+", ARTEFACT: "1", TRUTH: "2"}
 _GREY, _FRONT = "#777777", "#000000"
 NAMES = {
     GENERALISATION: "generalisation",
@@ -208,9 +208,10 @@ def _nulls(axis: Axes, one: Population, score: str, null: str) -> None:
         mine = table[(table["kind"] == MODEL) & (table[factor].astype(str) == level if factor
                                                   else True)]  # fmt: skip
         axis.plot(mine.index, mine[score], "o", color=colour, markersize=3, label=level or "models")
-    controls = table[table["kind"] == CONTROL].groupby("control", sort=False)
-    for mark, (name, mine) in zip(cycle(_CONTROLS), controls, strict=False):
-        axis.plot(mine.index, mine[score], mark, color=_FRONT, markersize=5, label=str(name))
+    for name, mark in _MARKS.items():
+        mine = table[(table["kind"] == CONTROL) & (table["control"] == name)]
+        if len(mine):
+            axis.plot(mine.index, mine[score], mark, color=_FRONT, markersize=5, label=name)
     axis.set(xlabel="models and controls, by score", ylabel=NAMES[score], xticks=[])
     axis.margins(y=0.15)
 
@@ -241,9 +242,10 @@ def truth_figure(populations: Sequence[Population]) -> Figure:
 
 def _marked_controls(axis: Axes, controls: pd.DataFrame, score: str) -> None:
     """Controls by marks that the legend names: they often lie upon each other near 0."""
-    known = controls.dropna(subset=[score, "snr"]).groupby("control", sort=False)
-    for mark, (name, mine) in zip(cycle(_CONTROLS), known, strict=False):
-        axis.plot(mine[score], mine["snr"], mark, color=_FRONT, markersize=5, label=str(name))
+    for name, mark in _MARKS.items():
+        mine = controls[controls["control"] == name].dropna(subset=[score, "snr"])
+        if len(mine):
+            axis.plot(mine[score], mine["snr"], mark, color=_FRONT, markersize=5, label=name)
 
 
 def _said(one: Population, score: str) -> str:
