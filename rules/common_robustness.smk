@@ -56,7 +56,7 @@ def world_inputs(wildcards):
     return {"motifs": data_path(entry["motifs"])} if "motifs" in entry else {}
 
 
-def teacher_inputs(wildcards):
+def robust_teacher_inputs(wildcards):
     """The predictions that a student learns from."""
     plan = robust_model(wildcards)
     if plan.kind != "student":

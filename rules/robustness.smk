@@ -29,7 +29,7 @@ rule robustness_world:
 
 rule robustness_train:
     input:
-        unpack(teacher_inputs),
+        unpack(robust_teacher_inputs),
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
     output:
         "<results>/robustness/{robustness}/models/{model}/{world}.{replicate}.safetensors",
