@@ -4,7 +4,7 @@ from seqtrust.robustness.benchmark_plan import (
     mask_count,
     model_plans,
     network_plan,
-    teachers,
+    teachers as models_that_teach,
 )
 
 ROBUSTNESS = config["robustness"]
@@ -102,4 +102,4 @@ def robust_summary_entry(wildcards):
 
 
 def is_teacher(wildcards):
-    return wildcards.model in teachers(robustness_of(wildcards))
+    return wildcards.model in models_that_teach(robustness_of(wildcards))
