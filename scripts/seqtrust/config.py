@@ -67,8 +67,10 @@ def _message(error: ValidationError) -> str:
     if error.validator == "anyOf" and "description" in schema:
         return f"{where}: {instance!r}; expected {schema['description']}"
     if error.validator == "oneOf":
-        choices = ", ".join(choice["required"][0] for choice in schema["oneOf"])
-        return f"{where}: expected exactly one of {choices}"
+        choices = [choice["required"][0] for choice in schema["oneOf"]]
+        given = instance if isinstance(instance, Mapping) else {}
+        found = ", ".join(name for name in choices if name in given) or "none"
+        return f"{where}: expected exactly one of {', '.join(choices)}; found {found}"
     return f"{where}: {error.message}"
 
 
