@@ -7,6 +7,8 @@ import numpy as np
 import pysam
 import pytest
 import torch
+from pooled_networks import FAMILIES, LENGTH
+from pooled_networks import network as one_of
 from scipy import stats
 
 from seqtrust.bases import encode
@@ -20,27 +22,16 @@ from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, mask_replicate, save_replicate
 from seqtrust.models.facts import Track
 from seqtrust.models.gaussian import with_log_variances
-from seqtrust.models.training import initialise
 from seqtrust.models.training_set import train_replicate
 from seqtrust.sequence_set import Edit, Sequence, SequenceSet, StoredWindow
 from seqtrust.targets import read_targets
 
 TOY = Path(__file__).parents[2] / "resources" / "toy"
 TRACKS = (Track("a"), Track("b"))
-LENGTH = 42
-SMALL = {
-    "pooled_cnn": {"channels": 6, "kernel": 5, "second_kernel": 3, "dense": 7},
-    "bilstm": {"channels": 6, "kernel": 5, "units": 5, "dense": 7},
-    "transformer": {"channels": 8, "kernel": 5, "heads": 2, "feed_forward": 10},
-}
-FAMILIES = tuple(SMALL)
 
 
 def network(family, seed=3, **parameters):
-    small = {"input_length": LENGTH, **SMALL[family]}
-    model = build_model(family, small | parameters, TRACKS, "toy")
-    initialise(model.module, seed)
-    return model
+    return one_of(family, seed, [track.name for track in TRACKS], **parameters)
 
 
 def some_codes(count=3, length=LENGTH, seed=1):

@@ -5,32 +5,23 @@ import json
 import numpy as np
 import pytest
 import torch
+from pooled_networks import FAMILIES, LENGTH, network
 from robustness_worlds import small_world
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from seqtrust.errors import InputError
 from seqtrust.inference.ism import saturation
-from seqtrust.models.architectures import build_model
 from seqtrust.models.checkpoint import load_replicate, mask_replicate, save_replicate
-from seqtrust.models.facts import Track
 from seqtrust.models.model import one_hot
 from seqtrust.models.prior_scans import Prior, PriorScans, fitted_prior
-from seqtrust.models.training import initialise, train
+from seqtrust.models.training import train
 from seqtrust.models.training_data import NO_CONTROL, Control
 from seqtrust.motifs import Motif
 from seqtrust.robustness.conditions import sample
 from seqtrust.robustness.sequences import gc_content
 from seqtrust.robustness.shifts import IN_DISTRIBUTION, named_shift
 from seqtrust.robustness.structural_priors import fit_prior, prior_parameters, scan_features
-
-LENGTH = 42
-SMALL = {
-    "pooled_cnn": {"channels": 6, "kernel": 5, "second_kernel": 3, "dense": 7},
-    "bilstm": {"channels": 6, "kernel": 5, "units": 5, "dense": 7},
-    "transformer": {"channels": 8, "kernel": 5, "heads": 2, "feed_forward": 10},
-}
-FAMILIES = tuple(SMALL)
 
 
 def some_codes(count=5, seed=1, unknown=0.05):
@@ -46,13 +37,6 @@ def some_motifs(widths=(5, 3, 5, 8), seed=0):
         Motif(f"m{place}", tuple(map(tuple, rng.dirichlet(np.full(4, 0.5), width).tolist())))
         for place, width in enumerate(widths)
     )
-
-
-def network(family="pooled_cnn", seed=3, tracks=("a",), **parameters):
-    small = {"input_length": LENGTH, **SMALL[family]}
-    model = build_model(family, small | parameters, [Track(name) for name in tracks], "toy")
-    initialise(model.module, seed)
-    return model
 
 
 def a_prior(motifs=None, codes=None):

@@ -8,13 +8,17 @@ sum. Tracks are natural logarithms of the three variances and of alpha - 1, whic
 numbers.
 """
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as functional
 
-from seqtrust.errors import InputError
-from seqtrust.models.facts import ALEATORIC, ALL_VARIANCE, EPISTEMIC, EVIDENCE, Track
+from seqtrust.models.facts import (
+    ALEATORIC,
+    ALL_VARIANCE,
+    EPISTEMIC,
+    EVIDENCE,
+    Track,
+    with_variances,
+)
 
 _PARTS = {
     ALL_VARIANCE: "log_variance",
@@ -66,26 +70,6 @@ def with_evidence(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
     Raises:
         InputError: there are variances, but not those of this head in its order.
     """
-    means = tuple(track for track in tracks if track.variance_of is None)
-    variances = tuple(
-        replace(
-            track,
-            name=f"{track.name}:{name}",
-            variance_of=index,
-            variance_part=part,
-            reverse_complement_index=(
-                None
-                if track.reverse_complement_index is None
-                else track.reverse_complement_index + place * len(means)
-            ),
-        )
-        for place, (part, name) in enumerate(_PARTS.items(), start=1)
-        for index, track in enumerate(means)
+    return with_variances(
+        tracks, _PARTS, "an evidential head predicts all means, then their variances"
     )
-    whole = means + variances
-    if tracks not in (means, whole):
-        raise InputError(
-            f"tracks {', '.join(repr(track.name) for track in tracks)}: an evidential head "
-            "predicts all means, then their variances: name the means alone"
-        )
-    return whole

@@ -7,7 +7,7 @@ whatever the number of processes, so that a run goes on from its state.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 
 from seqtrust.bases import Codes, reverse_complement
-from seqtrust.errors import InputError, nearest_clause
+from seqtrust.errors import InputError
+from seqtrust.models.parameters import known_settings, refuse_negative
 
 Integers = npt.NDArray[np.int64]
 
@@ -65,11 +66,7 @@ class Evolution:
     finetune: FineTuning | None = None
 
     def __post_init__(self) -> None:
-        for name in _KINDS:
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"augmentation: {name} is {getattr(self, name)}, but must not be negative"
-                )
+        refuse_negative(self, _KINDS, "augmentation")
         if self.mutation > 0.75:
             raise InputError(
                 f"augmentation: mutation is {self.mutation}, but at .75 nothing is left of a "
@@ -100,11 +97,10 @@ class Evolution:
         Raises:
             InputError: an unknown name or a value that is not allowed.
         """
-        settings = dict(plain)
-        _refuse_unknown(settings, cls, "augmentation")
+        settings = known_settings(cls, plain, "augmentation")
         if (stage := settings.get("finetune")) is not None:
-            _refuse_unknown(stage, FineTuning, "augmentation: finetune")
-            settings["finetune"] = FineTuning(**stage)
+            parts = known_settings(FineTuning, stage, "augmentation: finetune")
+            settings["finetune"] = FineTuning(**parts)
         return cls(**settings)
 
     def refuse_unfit(self, length: int, bins: int) -> None:
@@ -129,13 +125,6 @@ class Evolution:
                     f"augmentation: {name} of {size} bp leaves nothing of windows of {length} bp: "
                     "use fewer"
                 )
-
-
-def _refuse_unknown(found: Mapping[str, Any], kind: type, where: str) -> None:
-    known = [one.name for one in fields(kind)]
-    for name in found:
-        if name not in known:
-            raise InputError(f"{where} has no {name!r}{nearest_clause(name, known)}")
 
 
 class Evolver:

@@ -1,8 +1,8 @@
 """Facts about a model that readers of its predictions need; without torch."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from seqtrust.errors import InputError
@@ -165,6 +165,46 @@ class Facts:
             return cls(**{**plain, "tracks": tracks})
         except (KeyError, TypeError) as error:
             raise InputError(f"the model's facts are incomplete or unknown: {error}") from error
+
+
+def with_variances(
+    tracks: tuple[Track, ...], parts: Mapping[str, str], head: str
+) -> tuple[Track, ...]:
+    """Target tracks, followed by the log variances of each, part by part.
+
+    Tracks that hold them already (those of a model's card) come back as they are.
+
+    Args:
+        tracks: means alone, or all tracks of the head in its order.
+        parts: of a variance (of `VARIANCE_PARTS`) to what is added to the name of its track.
+        head: what the head predicts, for the message.
+
+    Raises:
+        InputError: there are variances, but not those of this head in its order.
+    """
+    means = tuple(track for track in tracks if track.variance_of is None)
+    variances = tuple(
+        replace(
+            track,
+            name=f"{track.name}:{name}",
+            variance_of=index,
+            variance_part=part,
+            reverse_complement_index=(
+                None
+                if track.reverse_complement_index is None
+                else track.reverse_complement_index + place * len(means)
+            ),
+        )
+        for place, (part, name) in enumerate(parts.items(), start=1)
+        for index, track in enumerate(means)
+    )
+    whole = means + variances
+    if tracks not in (means, whole):
+        raise InputError(
+            f"tracks {', '.join(repr(track.name) for track in tracks)}: {head}: name the means "
+            "alone"
+        )
+    return whole
 
 
 def track_labels(tracks: Sequence[Track]) -> tuple[str, ...]:

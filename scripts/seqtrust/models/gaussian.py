@@ -1,11 +1,8 @@
 """Gaussian heads: tracks of means followed by tracks of their log variances."""
 
-from dataclasses import replace
-
 import torch
 
-from seqtrust.errors import InputError
-from seqtrust.models.facts import Track
+from seqtrust.models.facts import ALL_VARIANCE, Track, with_variances
 
 LOG_VARIANCE_RANGE = (-6.0, 4.0)
 
@@ -40,24 +37,8 @@ def with_log_variances(tracks: tuple[Track, ...]) -> tuple[Track, ...]:
     Raises:
         InputError: there are variances, but not one after all means for each in their order.
     """
-    means = tuple(track for track in tracks if track.variance_of is None)
-    variances = tuple(
-        replace(
-            track,
-            name=f"{track.name}:log_variance",
-            variance_of=index,
-            reverse_complement_index=(
-                None
-                if track.reverse_complement_index is None
-                else track.reverse_complement_index + len(means)
-            ),
-        )
-        for index, track in enumerate(means)
+    return with_variances(
+        tracks,
+        {ALL_VARIANCE: "log_variance"},
+        "a Gaussian head predicts all means, then one log variance for each in the same order",
     )
-    whole = means + variances
-    if tracks not in (means, whole):
-        raise InputError(
-            f"tracks {', '.join(repr(track.name) for track in tracks)}: a Gaussian head predicts "
-            "all means, then one log variance for each in the same order: name the means alone"
-        )
-    return whole

@@ -14,6 +14,7 @@ from seqtrust.models.variance_losses import (
     BetaNll,
     Distillation,
     Evidential,
+    EvidentialTracks,
     GaussianNll,
     StudentNll,
 )
@@ -176,13 +177,14 @@ def make_loss(
         profiles = tuple(tuple(places[mean] for mean in group) for group in sorted(groups))
         return MultinomialCounts(means, profiles, count_weight, masked)
     if name in EVIDENTIAL_LOSSES:
-        aleatoric, epistemic, evidence = (
+        parts = (
             tuple(facts.variance_tracks(part)[mean] for mean in means)
             for part in (ALEATORIC, EPISTEMIC, EVIDENCE)
         )
+        tracks = EvidentialTracks(means, *parts)
         if name == STUDENT:
-            return StudentNll(means, aleatoric, epistemic, evidence, masked)
-        return Evidential(means, aleatoric, epistemic, evidence, evidence_weight, masked)
+            return StudentNll(tracks, masked)
+        return Evidential(tracks, evidence_weight, masked)
     log_variances = tuple(facts.variance_tracks()[mean] for mean in means)
     if name == "beta_nll":
         return BetaNll(means, log_variances, beta, masked)

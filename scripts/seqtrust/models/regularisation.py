@@ -8,19 +8,21 @@ of the batch alone, so that a run goes on from its state without a state of gene
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.utils import parametrizations, parametrize
 
-from seqtrust.errors import InputError, nearest_clause
+from seqtrust.errors import InputError
 from seqtrust.models.activations import ACTIVATIONS
 from seqtrust.models.keras_layers import SigmoidGelu
 from seqtrust.models.model import evaluation
+from seqtrust.models.parameters import known_settings, refuse_negative
 
 _ACTIVATIONS = (*ACTIVATIONS.values(), SigmoidGelu, torch.nn.LeakyReLU, torch.nn.Threshold)
+_STRENGTHS = ("gaussian_noise", "manifold_noise", "mixup", "manifold_mixup", "l2")
 _NORMED = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.ConvTranspose1d, torch.nn.Linear)
 
 
@@ -65,11 +67,7 @@ class Regularisation:
     l2: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("gaussian_noise", "manifold_noise", "mixup", "manifold_mixup", "l2"):
-            if not getattr(self, name) >= 0:
-                raise InputError(
-                    f"regularisation: {name} is {getattr(self, name)}, but must not be negative"
-                )
+        refuse_negative(self, _STRENGTHS, "regularisation")
         for first, second in (("mixup", "manifold_mixup"), ("adversarial", "manifold_mixup")):
             if getattr(self, first) and getattr(self, second):
                 raise InputError(
@@ -86,19 +84,11 @@ class Regularisation:
         Raises:
             InputError: an unknown name or a value that is not allowed.
         """
-        settings = dict(plain)
-        _refuse_unknown(settings, cls, "regularisation")
+        settings = known_settings(cls, plain, "regularisation")
         if (attack := settings.get("adversarial")) is not None:
-            _refuse_unknown(attack, Adversarial, "regularisation: adversarial")
-            settings["adversarial"] = Adversarial(**attack)
+            parts = known_settings(Adversarial, attack, "regularisation: adversarial")
+            settings["adversarial"] = Adversarial(**parts)
         return cls(**settings)
-
-
-def _refuse_unknown(found: Mapping[str, Any], kind: type, where: str) -> None:
-    known = [one.name for one in fields(kind)]
-    for name in found:
-        if name not in known:
-            raise InputError(f"{where} has no {name!r}{nearest_clause(name, known)}")
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Losses of predicted variances: Gaussian, evidential, and of a student of an ensemble."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -109,6 +110,23 @@ class Distillation(GaussianNll):
         return error**2 + (wanted - predictions[..., self.log_variances]) ** 2
 
 
+@dataclass(frozen=True)
+class EvidentialTracks:
+    """Indices of what an evidential head predicts.
+
+    Attributes:
+        means: in the order of the targets.
+        aleatoric: for every mean that of the log of beta / (alpha - 1).
+        epistemic: for every mean that of the log of beta / (nu (alpha - 1)).
+        evidence: for every mean that of ln(alpha - 1).
+    """
+
+    means: tuple[int, ...]
+    aleatoric: tuple[int, ...]
+    epistemic: tuple[int, ...]
+    evidence: tuple[int, ...]
+
+
 class StudentNll(Loss):
     """Negative log-likelihood of the Student t that an evidential head predicts.
 
@@ -116,25 +134,15 @@ class StudentNll(Loss):
     (2020), with its constant.
 
     Args:
-        means: indices of the tracks of means, in the order of the targets.
-        aleatoric: for every mean the index of the log of beta / (alpha - 1).
-        epistemic: for every mean the index of the log of beta / (nu (alpha - 1)).
-        evidence: for every mean the index of ln(alpha - 1).
+        tracks: where the head's numbers are.
         masked: leave out targets that are NaN.
     """
 
-    def __init__(
-        self,
-        means: tuple[int, ...],
-        aleatoric: tuple[int, ...],
-        epistemic: tuple[int, ...],
-        evidence: tuple[int, ...],
-        masked: bool = False,
-    ) -> None:
+    def __init__(self, tracks: EvidentialTracks, masked: bool = False) -> None:
         super().__init__(masked)
-        self.means = list(means)
-        self.aleatoric, self.epistemic = list(aleatoric), list(epistemic)
-        self.evidence = list(evidence)
+        self.means = list(tracks.means)
+        self.aleatoric, self.epistemic = list(tracks.aleatoric), list(tracks.epistemic)
+        self.evidence = list(tracks.evidence)
 
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Of means and the logs of their variances."""
@@ -158,24 +166,13 @@ class Evidential(StudentNll):
     Judge models by `held_out_loss`, which has no penalty.
 
     Args:
-        means: as in `StudentNll`.
-        aleatoric: as in `StudentNll`.
-        epistemic: as in `StudentNll`.
-        evidence: as in `StudentNll`.
+        tracks: where the head's numbers are.
         weight: of the penalty, lambda.
         masked: leave out targets that are NaN.
     """
 
-    def __init__(
-        self,
-        means: tuple[int, ...],
-        aleatoric: tuple[int, ...],
-        epistemic: tuple[int, ...],
-        evidence: tuple[int, ...],
-        weight: float,
-        masked: bool = False,
-    ) -> None:
-        super().__init__(means, aleatoric, epistemic, evidence, masked)
+    def __init__(self, tracks: EvidentialTracks, weight: float, masked: bool = False) -> None:
+        super().__init__(tracks, masked)
         self.weight = weight
 
     def terms(self, predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
