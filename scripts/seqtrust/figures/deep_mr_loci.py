@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from seqtrust.figures.deep_mr import BLUE, GREEN, GREY, ORANGE, pair_title
-from seqtrust.figures.style import SETTINGS, new_figure
+from seqtrust.figures.style import SETTINGS, log_scale, new_figure
 
 LINES = {"ivw": (BLUE, "-"), "egger": (ORANGE, "--"), "weighted_median": (GREEN, ":")}
 MOST = 60  # loci in a forest
@@ -142,7 +141,8 @@ def loci_figure(table: pd.DataFrame) -> Figure:
         for number in range(len(loci), lines * columns):
             for offset in (0, 1):
                 axes[2 * (number // columns) + offset, number % columns].set_visible(False)
-        axes[0, 0].legend(frameon=False, fontsize=6)
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper right", ncols=3, frameon=False, fontsize=6)
     return figure
 
 
@@ -164,8 +164,7 @@ def _funnel(axis: Axes, table: pd.DataFrame) -> None:
     ratio = table["outcome_effect"] / table["exposure_effect"]
     precision = table["exposure_effect"].abs() / table["outcome_se"]
     axis.plot(ratio, precision, ".", markersize=3, color=GREY)
-    axis.set_yscale("log")
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    log_scale(axis, "y")
     slope = table["slope_ivw"].iloc[0] if "slope_ivw" in table else np.nan
     centre = slope if np.isfinite(slope) else float(ratio.median())
     axis.axvline(centre, color=BLUE, linewidth=1)
@@ -227,8 +226,7 @@ def diagnostics_figure(table: pd.DataFrame) -> Figure:
                 axis.axvline(limit, color="black", linewidth=0.5, linestyle="--")
                 axis.set_xlabel(f"{label},\nquartiles over loci")
                 if name == "F":
-                    axis.set_xscale("log")
-                    axis.xaxis.set_minor_formatter(NullFormatter())
+                    log_scale(axis, "x")
         axes[0].set_yticks(places, names, fontsize=5)
         axes[0].set_ylim(len(names) - 0.5, -0.5)
     return figure

@@ -6,7 +6,10 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from seqtrust.files import whole_file, write_tsv
 from seqtrust.verdicts import CORRECT, INCONSISTENT, INCORRECT, UNANIMOUS
@@ -42,6 +45,21 @@ def new_figure(width: float, height: float) -> Figure:
     """An empty figure in the project's style; sizes in inches."""
     with mpl.rc_context(SETTINGS):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def log_scale(axis: Axes, which: str) -> None:
+    """A logarithmic axis with plain numbers, also at 2 and 5 where it holds few decades.
+
+    Args:
+        axis: with its data drawn.
+        which: "x" or "y".
+    """
+    scale: XAxis | YAxis = axis.xaxis if which == "x" else axis.yaxis
+    axis.set(**{f"{which}scale": "log"})
+    low, high = scale.get_view_interval()
+    scale.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
+    scale.set_major_formatter("{x:g}")
+    scale.set_minor_formatter(NullFormatter())
 
 
 def labelled_parts(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
