@@ -101,12 +101,12 @@ def window_sums(
         for block, own, norms, mean in centred_blocks(maps):
             totals[block] = norms.sum(axis=1)
             kept[block] = usable(totals[block], mean)
-            sums = own[:, :, :width].copy()
+            if circular:
+                own = np.concatenate([own, own[:, :, : window - 1]], axis=2)
+            sums = own[:, :, :width]
             for offset in range(1, window):
-                inside = min(width, length - offset)
-                sums[:, :, :inside] += own[:, :, offset : offset + inside]
-                # only circular windows go beyond the end
-                sums[:, :, inside:] += own[:, :, : width - inside]
+                added = own[:, :, offset : offset + width]
+                sums = np.add(sums, added, out=None if offset == 1 else sums)
             if turn is not None:
                 sums = turn @ sums
             np.multiply(_squared(sums), totals[block, None] ** -2, out=squares[block])
@@ -158,8 +158,9 @@ def strongest(sums: WindowSums, fraction: float) -> Strongest:
     added = np.take(positions, places, axis=0)
     for offset in range(1, sums.window):
         places += 1
-        # only circular windows go beyond the end
-        places[column + offset == length] -= length
+        if width == length:
+            # circular windows go beyond the end
+            places[column + offset == length] -= length
         added += np.take(positions, places, axis=0)
     vectors = (sums.basis.T @ _CENTRING) @ added.T
     vectors /= sums.totals[row]
