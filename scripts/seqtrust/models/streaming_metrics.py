@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import rankdata
 
 from seqtrust.errors import InputError
 from seqtrust.models.distributed import Group
@@ -137,6 +136,9 @@ def auroc(scores: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]) -> fl
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return float("nan")
+    # takes a second to import, and few trainings need it
+    from scipy.stats import rankdata
+
     ranks = rankdata(scores[known])
     above = ranks[positive].sum() - positives * (positives + 1) / 2
     return float(above / positives / negatives)
