@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from attribution_entry import sequence_set
 from deep_mr_cases import instruments, planted, write_case
 
 from seqtrust.errors import InputError
+from seqtrust.genome import SplitRegions
 from seqtrust.mendelian import Effects
 from seqtrust.mendelian.effect_moments import Moments, read_moments, write_moments
 from seqtrust.mendelian.instrument_tables import (
@@ -21,7 +23,9 @@ from seqtrust.mendelian.instruments import published_z, strong, top_per_position
 from seqtrust.mendelian.motif_spans import motif_spans, motifs_of_tasks
 from seqtrust.mendelian.mutation_effects import mutation_effects
 from seqtrust.mendelian.recalibrated_tasks import (
+    Recalibration,
     fitted,
+    fitted_and_judged,
     read_recalibrations,
     reliability,
     rows_of_split,
@@ -29,9 +33,11 @@ from seqtrust.mendelian.recalibrated_tasks import (
 )
 from seqtrust.mendelian.recalibration import variance_factor
 from seqtrust.mendelian.selected_instruments import Rule, selected_instruments
+from seqtrust.mendelian.shard_instruments import shard_instruments
 from seqtrust.mendelian.summary_statistics import read_summary_statistics
 from seqtrust.mendelian.task_scales import SCALES, on_scale
 from seqtrust.motifs import Motif, write_meme
+from seqtrust.sequence_set import Sequence, SequenceSet
 
 
 @pytest.fixture
@@ -158,6 +164,56 @@ def test_rules_are_those_of_the_library(case):
         )
 
 
+SETTINGS = {
+    "se": "moderated",
+    "scale": "identity",
+    "instruments": {"threshold": 10.0},
+    "compare_published": {"threshold": 1.0},
+}
+
+
+def widened(factor, kind="variance"):
+    return Recalibration(kind, ("x", "y", "z"), np.full(3, factor), (), np.zeros((0, 2)))
+
+
+def entry_of_shard(case, recalibration=None, **how):
+    windows = sequence_set(np.zeros((8, 20), np.uint8), 1000).windows
+    sequences = SequenceSet(windows, [Sequence(f"locus{at}", at) for at in range(8)])
+    regions = SplitRegions({("train", "c"): ((0, 3500),), ("test", "c"): ((3500, 9000),)})
+    moments = Moments.of(mutation_effects(case[0], "identity", recalibration))
+    return shard_instruments(case[0], moments, sequences, regions, SETTINGS, **how)
+
+
+def test_an_entry_gives_the_instruments_of_its_shard(case):
+    made, counts = entry_of_shard(case)
+    whole = mutation_effects(case[0], "identity")
+    by_locus = {f"locus{at}": "train" if at < 4 else "test" for at in range(8)}
+    wanted = selected_instruments(
+        whole, Moments.of(whole), by_locus, Rule(threshold=10), published_threshold=1.0
+    )
+    assert made.names == wanted.names
+    assert made.splits == wanted.splits
+    np.testing.assert_array_equal(made.chosen, wanted.chosen)
+    np.testing.assert_array_equal(made.beta, wanted.beta)
+    assert counts == whole.counts
+
+
+def test_only_the_kind_that_is_asked_for_is_applied(case):
+    plain = entry_of_shard(case)[0]
+    kinds = {"variance": widened(4.0), "published": widened(1.0)}
+    assert entry_of_shard(case, recalibrations=kinds)[0].names == plain.names
+    wide = entry_of_shard(case, kinds["variance"], kind="variance", recalibrations=kinds)[0]
+    shared = [
+        (plain.se[row], wide.se[other])
+        for row, key in enumerate(zip(plain.row_locus, plain.names, strict=True))
+        for other, name in enumerate(zip(wide.row_locus, wide.names, strict=True))
+        if key == name
+    ]
+    assert len(shared) > 10
+    narrow, twice = np.array(shared).swapaxes(0, 1)
+    np.testing.assert_allclose(twice, 2 * narrow, rtol=1e-5)
+
+
 def test_files_hold_what_was_written(tmp_path, case):
     whole = mutation_effects(case[0], "identity")
     made = selected_instruments(
@@ -245,6 +301,27 @@ def test_recalibration_mends_reliability_and_keeps_means(tmp_path, rng, kind):
     moved = back.apply(members)
     np.testing.assert_allclose(moved.mean(axis=0), members.mean(axis=0), atol=1e-9)
     np.testing.assert_array_equal(np.argsort(moved, axis=0), np.argsort(members, axis=0))
+
+
+def test_what_is_judged_is_not_fitted_on(rng):
+    members, truth = overconfident(rng, 900)
+    splits = ["train"] * 300 + ["calibration"] * 300 + ["test"] * 300
+    names = ("x", "y")
+    made, table = fitted_and_judged(
+        ["variance", "published"], names, members, truth, splits, "calibration", "test"
+    )
+    mine = fitted("variance", names, members[:, 300:600], truth[300:600])
+    np.testing.assert_array_equal(made["variance"].factors, mine.factors)
+    assert list(made) == ["variance", "published"]
+    wanted = reliability(mine, members[:, 600:], truth[600:], "test")
+    assert table.equals(wanted)
+    # the rest moves what is judged alone
+    moved = truth + np.where(np.arange(900) < 600, 0, 5)[:, None]
+    again, other = fitted_and_judged(
+        ["variance"], names, members, moved, splits, "calibration", "test"
+    )
+    np.testing.assert_array_equal(again["variance"].factors, mine.factors)
+    assert other["miscalibration"].min() > table["miscalibration"].max()
 
 
 def test_the_factor_on_variances_is_right_with_five_replicates(rng):
