@@ -13,7 +13,7 @@ from seqtrust.attribution.agreement import MEASURES
 from seqtrust.attribution.attribution_maps import CORRECTED, PUBLISHED
 from seqtrust.attribution.scored_maps import EMBEDDING, KMER, NULL_OF, PAIRING, POSITION
 from seqtrust.attribution.sensitivity import rank_agreement
-from seqtrust.figures.style import SETTINGS, labelled_parts, new_figure
+from seqtrust.figures.style import SETTINGS, head_line, labelled_parts, new_figure
 
 # tracks of an entry that are drawn
 MOST_TRACKS = 3
@@ -84,18 +84,12 @@ def consistency_figure(table: pd.DataFrame) -> Figure:
                 mine = part[(part["score"] == score) & (part["mode"] == mode)]
                 mine = mine[mine["null"] == NULL_OF[score]]
                 _scores(axis, mine, models)
-                axis.set_title(f"{score}, {mode}", fontsize=8)
+                axis.set_title(f"{score}, {mode}", loc="left", fontsize=8)
             _label_models(line[0], models)
-            _head(line[0], f"{label}, {track}")
+            head_line(line[0], f"{label}, {track}")
         for axis in axes[-1]:
             axis.set_xlabel("score (nats)")
     return figure
-
-
-def _head(axis: Axes, text: str) -> None:
-    """What a line of panels shows, above the first one's title."""
-    axis.annotate(text, (0, 1), xytext=(0, 17), xycoords="axes fraction",
-                  textcoords="offset points", fontsize=9, annotation_clip=False)  # fmt: skip
 
 
 def _scores(axis: Axes, table: pd.DataFrame, models: Sequence[tuple[str, str]]) -> None:
@@ -155,9 +149,9 @@ def nulls_figure(table: pd.DataFrame) -> Figure:
                 axis.plot(values[drawn], places[drawn], "|", color=_GREY, markersize=5, alpha=0.6)
                 dots = [colours[method] for method in mine.loc[~drawn, "method"]]
                 axis.scatter(values[~drawn], places[~drawn], c=dots, s=14, zorder=3)
-                axis.set_title(f"{score}, {_NULL_NAMES[null]}", fontsize=8)
+                axis.set_title(f"{score}, {_NULL_NAMES[null]}", loc="left", fontsize=8)
             _label_models(line[0], models)
-            _head(line[0], f"{label}, {track}")
+            head_line(line[0], f"{label}, {track}")
         for axis in axes[-1]:
             axis.set_xlabel("corrected score (nats)")
     return figure
@@ -197,12 +191,12 @@ def agreement_figure(table: pd.DataFrame) -> Figure:
             for axis, measure in zip(line, MEASURES, strict=True):
                 for place, name in enumerate(names):
                     _pairs_of_models(axis, place, part[part["line"] == name], measure)
-                axis.set_title(_MEASURE_NAMES[measure], fontsize=8)
+                axis.set_title(_MEASURE_NAMES[measure], loc="left", fontsize=8)
                 axis.axvline(0, color="#cccccc", linewidth=0.5, zorder=0)
                 axis.set_xlim(right=1.02)
             line[0].set_yticks(range(len(names)), names, fontsize=6)
             line[0].set_ylim(len(names) - 0.4, -0.6)
-            _head(line[0], f"{label}, {track}, {int(part['sequences'].max())} sequences")
+            head_line(line[0], f"{label}, {track}, {int(part['sequences'].max())} sequences")
     return figure
 
 

@@ -14,7 +14,7 @@ from seqtrust.attribution.populations import ARTEFACT, CONTROL, MODEL, RANDOMISE
 from seqtrust.attribution.selection import AVERAGE, BEST, CONSTRAINED, FRONT, GENERALISATION
 from seqtrust.attribution.selection_correlations import EVERY, OVERALL, PEARSON, SPEARMAN, WITHIN
 from seqtrust.figures.population_pairs import TRUTH
-from seqtrust.figures.style import SETTINGS, labelled_parts, new_figure
+from seqtrust.figures.style import SETTINGS, head_line, labelled_parts, new_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP*X"
@@ -234,9 +234,7 @@ def truth_figure(populations: Sequence[Population]) -> Figure:
                          ylabel=NAMES["snr"])  # fmt: skip
                 axis.set_title(_said(one, score), loc="left", fontsize=6)
             line[1].legend(fontsize=6, frameon=False)
-            line[0].annotate(one.entry["label"], (0, 1), xytext=(0, 24), fontsize=9,
-                             xycoords="axes fraction", textcoords="offset points",
-                             annotation_clip=False)  # fmt: skip
+            head_line(line[0], one.entry["label"], fontsize=6)
     return figure
 
 
@@ -308,9 +306,7 @@ def regret_figure(populations: Sequence[Population]) -> Figure:
                 best = mine["best"].iloc[0] if len(mine) else float("nan")
                 axis.set_title(f"{NAMES[target]}, best {best:.3f}", loc="left", fontsize=7)
                 axis.set_xlabel("regret")
-            line[0].annotate(one.entry["label"], (0, 1), xytext=(0, 16), fontsize=9,
-                             xycoords="axes fraction", textcoords="offset points",
-                             annotation_clip=False)  # fmt: skip
+            head_line(line[0], one.entry["label"], fontsize=7)
         handles, names = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower left", ncols=2, fontsize=6, frameon=False)
     return figure

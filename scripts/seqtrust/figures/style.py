@@ -62,6 +62,14 @@ def log_scale(axis: Axes, which: str) -> None:
     scale.set_minor_formatter(NullFormatter())
 
 
+def head_line(axis: Axes, text: str, fontsize: float = 8) -> None:
+    """What a line of panels shows, above the left title of its first one.
+
+    Titles may be wider than their panel; other texts would push the columns apart.
+    """
+    axis.set_title(f"{text}\n{axis.get_title(loc='left')}", loc="left", fontsize=fontsize)
+
+
 def labelled_parts(parts: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
     """The tables of all entries of a config, with their names and labels in the first columns.
 
