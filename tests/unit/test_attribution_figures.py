@@ -102,7 +102,10 @@ def test_the_tables_of_consistency_are_those_of_the_entries(folder):
     }
     modes = ("corrected", "published")
     panels = [f"{score}, {mode}" for score in ("k-mer", "embedding") for mode in modes]
-    assert [axis.get_title() for axis in figure.axes] == panels * 2
+    titles = [axis.get_title(loc="left").split("\n") for axis in figure.axes]
+    assert [title[-1] for title in titles] == panels * 2
+    heads = [title[0] for title in titles if len(title) > 1]
+    assert heads == [f"{label}, t" for label in LABELS.values()]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["saliency, r1", "saliency, r2", "saliency, r3", "saliency, ensemble"]
     # markers at the values of the first panel, in order of its rows
