@@ -12,6 +12,8 @@ from seqtrust.attribution.scored_maps import NULL_OF
 from seqtrust.attribution.selection import AVERAGE, BEST, CONSTRAINED
 from seqtrust.consistency import CALLED, CORRELATED, OBSERVED, TRUE_PEAKS
 from seqtrust.genome import UNKNOWN_SPLIT
+from seqtrust.mendelian.simulated_summary import ANALYSIS, EVERY
+from seqtrust.statistics import wilson
 from seqtrust.verdicts import INCONSISTENT
 
 COLUMNS = ("headline", "value", "low", "high", "beside", "beside_is", "units")
@@ -161,6 +163,35 @@ def from_population(
                 (f"{label}: regret in signal to noise of {said}, {chosen['chosen']}",
                  chosen["regret"], chosen["low"], chosen["high"], at_random, "a model at random",
                  int(chosen["sequences"]))
+            )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def from_simulation(label: str, summary: pd.DataFrame) -> pd.DataFrame:
+    """How often intervals of a Deep MR simulation hold each truth, and zero effects are called.
+
+    All cells together, by the first analysis of the config; of the oracle and of networks.
+
+    Args:
+        label: name of the simulation.
+        summary: of `seqtrust.mendelian.simulated_summary.summary_table`.
+    """
+    rows = []
+    for path, all_of_path in summary.groupby("path", sort=False):
+        first = all_of_path[ANALYSIS].iloc[0]
+        mine = all_of_path[(all_of_path[ANALYSIS] == first).all(axis=1)]
+        shares = mine[(mine["cluster"] == EVERY) & mine["metric"].isin(["coverage", "type_I"])]
+        for (metric, truth), part in shares.fillna({"truth": ""}).groupby(
+            ["metric", "truth"], sort=False
+        ):
+            rounds = int(part["rounds"].sum())
+            held = round(float((part["value"] * part["rounds"]).sum()))
+            said = f"intervals that hold the truth {truth!r}"
+            if metric == "type_I":
+                said = "effects of 0 called"
+            rows.append(
+                (f"{label}, {path}: {said} by {first['estimator']}", held / rounds,
+                 *wilson(held, rounds), 0.05 if metric == "type_I" else 0.95, "nominal", rounds)
             )  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

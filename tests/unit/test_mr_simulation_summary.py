@@ -12,6 +12,7 @@ from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
 from seqtrust.figures.mr_simulations import PANELS, shown_tables
 from seqtrust.files import read_tsv
+from seqtrust.headlines import from_simulation
 from seqtrust.mendelian.simulated_study import ROUNDS
 from seqtrust.mendelian.simulated_summary import (
     correlation,
@@ -195,3 +196,18 @@ def test_faults_of_the_config_are_named(changes, message):
 def test_a_config_that_asks_for_nothing_is_refused():
     with pytest.raises(InputError, match="there is nothing to do: give assemblies"):
         checked_config({"run": "x", "title": "y"}, SCHEMA)
+
+
+def test_headlines_are_shares_of_the_rounds_of_all_cells():
+    none = rounds(truth_oracle=[1.0, 1.1, 0.9, 1.2], effect=[1.0] * 4)
+    zero = rounds(mode="both", truth_oracle=[1.0, 3.0, 3.0, 3.0], effect=[0.0] * 4)
+    other = rounds(estimator="ivw", truth_oracle=[9.0] * 4)
+    table = from_simulation("Toy", summary_table(pd.concat([none, zero, other])))
+    table = table.set_index("headline")
+    held = table.loc["Toy, networks: intervals that hold the truth 'oracle' by per_replicate"]
+    # 1.0, 1.1 and 0.9 lie in their intervals and 1.2 does not; of the other cell only 1.0 does
+    assert held["value"] == 4 / 8
+    assert held["units"] == 8
+    assert held["low"] < 4 / 8 < held["high"]
+    called = table.loc["Toy, networks: effects of 0 called by per_replicate"]
+    assert (called["value"], called["beside"], called["units"]) == (1.0, 0.05, 4)
