@@ -10,7 +10,7 @@ import yaml
 
 from seqtrust.config import checked_config, load_schema
 from seqtrust.errors import InputError
-from seqtrust.figures.mr_simulations import PANELS, shown_tables
+from seqtrust.figures.mr_simulations import PANELS, monte_carlo_bars, shown_tables
 from seqtrust.files import read_tsv
 from seqtrust.headlines import from_simulation
 from seqtrust.mendelian.simulated_study import ROUNDS
@@ -211,3 +211,20 @@ def test_headlines_are_shares_of_the_rounds_of_all_cells():
     assert held["low"] < 4 / 8 < held["high"]
     called = table.loc["Toy, networks: effects of 0 called by per_replicate"]
     assert (called["value"], called["beside"], called["units"]) == (1.0, 0.05, 4)
+
+
+def test_bars_of_shares_of_rounds_stay_between_0_and_1():
+    table = pd.DataFrame(
+        {
+            "metric": ["coverage", "type_I", "bias"],
+            "value": [0.25, 1.0, -0.1],
+            "mc_se": [0.22, 0.0, 0.05],
+            "rounds": [4, 4, 4],
+        }
+    )
+    left, right = monte_carlo_bars(table, "value")
+    # Wilson (1927) of 1 and of 4 out of 4
+    np.testing.assert_allclose(0.25 - left[0], 0.0456, atol=1e-4)
+    np.testing.assert_allclose(0.25 + right[0], 0.6994, atol=1e-4)
+    np.testing.assert_allclose((1 - left[1], right[1]), (0.5101, 0), atol=1e-4)
+    np.testing.assert_allclose((left[2], right[2]), 1.96 * 0.05)

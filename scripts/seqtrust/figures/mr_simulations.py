@@ -10,8 +10,11 @@ from matplotlib.figure import Figure
 
 from seqtrust.figures.style import SETTINGS, new_figure
 from seqtrust.mendelian.simulated_summary import CELL, EVERY, LEAST, slope
+from seqtrust.statistics import Floats, wilson
 
 NOMINAL = 0.95
+# shares of rounds, each of which counts whole or not
+_OF_ROUNDS = ("coverage", "coverage_z", "coverage_2tau", "coverage_2se", "type_I", "power")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 _MARKERS = {"population": "o", "ensemble": "s", "oracle": "D", "ideal": "v", "loci": "^"}
 # metric and truths of the columns of the figure of coverage
@@ -49,6 +52,24 @@ def shown_tables(panel: str, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     return table.loc[chosen, [*CELL, "estimator", *kept]]
 
 
+def monte_carlo_bars(table: pd.DataFrame, value: str) -> Floats:
+    """Lengths of 95 % bars to the left and right, shape (2, rows): Wilson's for shares of rounds.
+
+    Args:
+        table: columns metric, mc_se, rounds.
+        value: the column of what was found.
+    """
+    bars = []
+    for row in table[["metric", "mc_se", "rounds", value]].to_dict("records"):
+        found, rounds = row[value], row["rounds"]
+        reach = 1.96 * float(np.nan_to_num(row["mc_se"]))
+        low, high = found - reach, found + reach
+        if row["metric"] in _OF_ROUNDS and pd.notna(found):
+            low, high = wilson(round(found * rounds), int(rounds))
+        bars.append((found - low, high - found))
+    return np.maximum(np.array(bars).reshape(-1, 2).T, 0)
+
+
 def coverage_figure(table: pd.DataFrame, label: str) -> Figure:
     """A row per path and cell, a column per metric; a colour per estimator, a marker per truth.
 
@@ -74,8 +95,7 @@ def coverage_figure(table: pd.DataFrame, label: str) -> Figure:
                 shown |= _metric_panel(axis, mine, cells[path], estimators, column)
             line[0].set_yticks(range(len(cells[path])), [_cell_name(one) for one in cells[path]])
             line[0].set_ylim(len(cells[path]) - 0.5, -0.5)
-            line[0].text(0, 1.22 if len(cells[path]) < 3 else 1.12, f"{label}: {_path_name(path)}",
-                         transform=line[0].transAxes, fontsize=9)  # fmt: skip
+            line[0].set_title(f"{label}: {_path_name(path)}", loc="left")
         figure.legend(
             handles=_legend(estimators, [truth for truth in _MARKERS if truth in shown]),
             loc="outside upper center",
@@ -132,7 +152,7 @@ def published_figure(table: pd.DataFrame, label: str) -> Figure:
             axis.errorbar(
                 mine["here"],
                 at,
-                xerr=1.96 * mine["mc_se"],
+                xerr=monte_carlo_bars(mine, "here"),
                 fmt="o",
                 markersize=4,
                 color="#0072B2",
@@ -145,7 +165,6 @@ def published_figure(table: pd.DataFrame, label: str) -> Figure:
             axis.set_title(f"{mode}{number}", loc="left")
         axes[0].set_yticks(range(len(quantities)), quantities)
         axes[0].set_ylim(len(quantities) - 0.5, -0.5)
-        # bars of shares of few rounds reach beyond 0 and 1
         values = table[["published", "here"]].to_numpy(float)
         axes[0].set_xlim(np.nanmin(values) - 0.15, np.nanmax(values) + 0.15)
         handles, words = axes[0].get_legend_handles_labels()
@@ -206,7 +225,7 @@ def _metric_panel(
                 axis.errorbar(
                     found["value"].iloc[0],
                     row + (number - (len(estimators) - 1) / 2) * step,
-                    xerr=np.nan_to_num(1.96 * found["mc_se"].iloc[0]),
+                    xerr=monte_carlo_bars(found.iloc[:1], "value"),
                     fmt=_MARKERS.get(truth, "o"),
                     markersize=3.5,
                     elinewidth=0.8,
