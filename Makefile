@@ -1,6 +1,9 @@
 # make run   the default config (toy), or CONFIG=config/x.yaml; then the report
+#            WHEELHOUSE=/folder/of/wheels installs without a network (`make wheelhouse` fills it)
 # make test  every test that this machine can run
 # make test-adapters  tests of Enformer and Borzoi, each with its packages beside those of the workflow
+# make container  envs/seqtrust.sif, the packages of the lock as an image (needs apptainer)
+# make audit known faults of the locked packages (needs pip-audit and a network), else their hashes
 # make bench speed, memory and disk; PEER_PYTHON=/path/to/python with genvarloader for its rows,
 #            LOCUS=/folder/of/the/real/locus for its haplotypes,
 #            BASENJI=/folder/in/its/layout for training from streamed windows
@@ -10,12 +13,14 @@ CORES ?= 2
 CONFIG ?= config/config.yaml
 ADAPTERS ?= enformer borzoi
 TORCH ?= torch==2.13.0
+WHEELHOUSE ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+OFFLINE := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE))
 LIBRARY := PYTHONPATH=scripts $(BIN)/python -m
 
-.PHONY: run test test-adapters bench environment lint toy-inputs docs lock
+.PHONY: run test test-adapters bench environment lint toy-inputs docs lock container audit wheelhouse
 
 run: $(STAMP)
 	$(LIBRARY) seqtrust.run $(CONFIG) --cores $(CORES)
@@ -62,8 +67,8 @@ $(STAMP): requirements.lock
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 		|| { echo "Python has no venv: install the package python3-venv and run make again" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet $(OFFLINE) $(TORCH)
+	$(BIN)/python -m pip install --quiet $(OFFLINE) --require-hashes -r requirements.lock
 	$(BIN)/python -c 'import torch, snakemake, pysam, pyarrow, matplotlib, statsmodels'
 	touch $@
 
@@ -84,3 +89,21 @@ docs: $(STAMP)
 lock:
 	echo torch | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 		--excludes - requirements.in -o requirements.lock
+
+container: envs/seqtrust.sif
+
+envs/seqtrust.sif: envs/seqtrust.def requirements.lock
+	apptainer build --fakeroot $@ $<
+
+# for machines without a network: copy the folder there, and set WHEELHOUSE
+wheelhouse: $(STAMP)
+	$(BIN)/python -m pip download --quiet --dest wheelhouse $(TORCH)
+	$(BIN)/python -m pip download --quiet --dest wheelhouse --require-hashes -r requirements.lock
+
+audit: $(STAMP)
+	@if $(BIN)/python -m pip_audit --version >/dev/null 2>&1; then \
+		$(BIN)/python -m pip_audit --require-hashes --disable-pip -r requirements.lock; \
+	else \
+		echo "pip-audit is not installed: only the hashes of the lock are checked" >&2; \
+		$(BIN)/python -m pytest -q tests/unit/test_environment_files.py -k lock_has_hashes; \
+	fi

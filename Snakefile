@@ -12,6 +12,10 @@ if not workflow.configfiles and not config:
 report: "rules/captions/workflow.rst"
 
 
+# used with --sdm apptainer only; `make container` builds it from the lock
+container: "envs/seqtrust.sif"
+
+
 include: "rules/common.smk"
 
 
@@ -62,12 +66,14 @@ localrules:
     all,
 
 
+include: "rules/common_resources.smk"
 include: "rules/common_ensembles.smk"
 include: "rules/common_analyses.smk"
 include: "rules/common_attribution.smk"
 include: "rules/common_deepmr.smk"
 include: "rules/common_mr_simulations.smk"
 include: "rules/common_robustness.smk"
+include: "rules/resources.smk"
 include: "rules/inputs.smk"
 include: "rules/sequences.smk"
 include: "rules/measured.smk"
@@ -86,6 +92,7 @@ include: "rules/populations.smk"
 include: "rules/deepmr.smk"
 include: "rules/mr_simulations.smk"
 include: "rules/robustness.smk"
+include: "rules/robustness_measured.smk"
 include: "rules/figures.smk"
 include: "rules/summary.smk"
 

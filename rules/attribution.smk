@@ -4,6 +4,7 @@
 rule attribute:
     input:
         unpack(attribution_inputs),
+        checked=CHECKED,
     output:
         "<results>/attributions/{attribution}/{method}/{replicate}/{scatteritem}.parquet",
     log:

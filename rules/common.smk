@@ -67,6 +67,26 @@ POPULATION_PAIR_FIGURES = {
     "kmers": ("Populations: k-mers under attributions", "spectra"),
     "logos": ("Populations: attribution maps", "logos"),
 }
+ROBUST_FIGURES = {
+    "suite": "what shifts do to data",
+    "severity": "error, coverage, variance and width by severity",
+    "reliability": "reliability",
+    "priors": "what structural priors change",
+    "selection": "risk of what is kept",
+    "errors": "parts of the error",
+    "conformal": "calibrators under shift",
+    "detection": "which test sees which shift",
+    "delay": "labelled samples up to an alarm",
+    "repair": "coverage after repair from a few labels",
+    "labels": "labels needed",
+}
+# table that each is drawn from
+ROBUST_TABLES = {
+    **dict.fromkeys(ROBUST_FIGURES, "summary.parquet"),
+    **{"suite": "suite.tsv", "reliability": "curves.parquet", "selection": "curves.parquet"},
+    **{"detection": "detection.tsv", "delay": "detection.tsv"},
+    **{"repair": "repair.tsv", "labels": "repair.tsv"},
+}
 EQTL_NEGATIVES = [
     score
     for entry in EQTL_ANALYSES.values()
@@ -103,6 +123,9 @@ FIGURES += [
     f"mr_simulation_{name}_{panel}"
     for name, entry in SIMULATIONS.items()
     for panel in [*SIMULATION_FIGURES, *(["published"] if "published" in entry else [])]
+]
+FIGURES += [
+    f"robustness_{name}_{figure}" for name in config["robustness"] for figure in ROBUST_FIGURES
 ]
 if EQTL_ANALYSES:
     FIGURES += [
@@ -167,8 +190,21 @@ def given_or_library(value, suffix):
 
 
 def library_inputs(wildcards):
-    settings = config["libraries"][wildcards.library]
-    return {name: data_path(settings[name]["path"]) for name in ("sequences", "activities")}
+    return measured_library_inputs(config["libraries"][wildcards.library])
+
+
+def measured_library_inputs(settings):
+    """Tables of a library: of sequences, of activities, and of counts of tracks."""
+    files = {
+        name: data_path(settings[name]["path"])
+        for name in ("sequences", "activities")
+        if name in settings
+    }
+    return files | {
+        f"counts_{name}": [data_path(path) for path in track["barcodes"]["paths"]]
+        for name, track in settings["tracks"].items()
+        if "barcodes" in track
+    }
 
 
 def pairs_of(wildcards):

@@ -1,4 +1,4 @@
-# Inputs: assemblies described, libraries prepared, VCFs compressed and indexed, what is missing named.
+# Inputs: assemblies described, libraries prepared, VCFs compressed and indexed.
 
 
 rule describe_assembly:
@@ -103,24 +103,3 @@ rule index_variants:
         code=code_digest("index_variants"),
     script:
         "../scripts/index_variants.py"
-
-
-# A rule deletes its output before it runs, so there is none for a file that exists.
-for name, entry in config["external"].items():
-    if not Path(data_path(entry["path"])).exists():
-
-        rule:
-            name:
-                f"missing_{name}"
-            output:
-                data_path(entry["path"]),
-            log:
-                f"<results>/logs/missing_input/{name}.log",
-            localrule: True
-            conda:
-                "../envs/cpu.yaml"
-            params:
-                source=entry["source"],
-                code=code_digest("missing_input"),
-            script:
-                "../scripts/missing_input.py"

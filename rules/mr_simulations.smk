@@ -4,6 +4,7 @@
 rule mr_simulation_round:
     input:
         motifs=simulation_motifs,
+        checked=CHECKED,
     output:
         "<results>/mr_simulations/{simulation}/{cell}/{round}.parquet",
     log:

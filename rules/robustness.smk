@@ -10,6 +10,8 @@ rule robustness_world:
         "<results>/logs/robustness_world/{robustness}.{world}.log",
     benchmark:
         "<results>/benchmarks/robustness_world/{robustness}.{world}.jsonl"
+    wildcard_constraints:
+        robustness=names(SIMULATED_ROBUSTNESS),
     conda:
         "../envs/cpu.yaml"
     resources:
@@ -31,6 +33,7 @@ rule robustness_train:
     input:
         unpack(robust_teacher_inputs),
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
+        checked=CHECKED,
     output:
         "<results>/robustness/{robustness}/models/{model}/{world}.{replicate}.safetensors",
     log:
@@ -64,6 +67,7 @@ rule robustness_predict:
     input:
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
         replicate=predicting_replicate,
+        checked=CHECKED,
     output:
         "<results>/robustness/{robustness}/predictions/{model}/{world}.{replicate}.parquet",
     log:
@@ -158,7 +162,8 @@ rule robustness_scores:
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
         predictions="<results>/robustness/{robustness}/predictions/{model}/{world}.{replicate}.parquet",
     output:
-        "<results>/robustness/{robustness}/scores/{model}/{world}.{replicate}.parquet",
+        scores="<results>/robustness/{robustness}/scores/{model}/{world}.{replicate}.parquet",
+        curves="<results>/robustness/{robustness}/curves/{model}/{world}.{replicate}.parquet",
     log:
         "<results>/logs/robustness_scores/{robustness}.{model}.{world}.{replicate}.log",
     benchmark:
@@ -186,6 +191,8 @@ rule robustness_summary:
         "<results>/logs/robustness_summary/{robustness}.log",
     benchmark:
         "<results>/benchmarks/robustness_summary/{robustness}.jsonl"
+    wildcard_constraints:
+        robustness=names(SIMULATED_ROBUSTNESS),
     conda:
         "../envs/cpu.yaml"
     resources:
@@ -198,3 +205,147 @@ rule robustness_summary:
         code=code_digest("robustness_summary"),
     script:
         "../scripts/robustness_summary.py"
+
+
+rule robustness_detection:
+    input:
+        world="<results>/robustness/{robustness}/worlds/{world}.parquet",
+        predictions="<results>/robustness/{robustness}/predictions/{model}/{world}.{replicate}.parquet",
+    output:
+        "<results>/robustness/{robustness}/detection/{model}/{world}.{replicate}.parquet",
+    log:
+        "<results>/logs/robustness_detection/{robustness}.{model}.{world}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/robustness_detection/{robustness}.{model}.{world}.{replicate}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+    params:
+        settings=robust_detection,
+        seed=config["seed"],
+        code=code_digest("robustness_detection"),
+    script:
+        "../scripts/robustness_detection.py"
+
+
+rule robustness_repair:
+    input:
+        world="<results>/robustness/{robustness}/worlds/{world}.parquet",
+        predictions="<results>/robustness/{robustness}/predictions/{model}/{world}.{replicate}.parquet",
+    output:
+        "<results>/robustness/{robustness}/repair/{model}/{world}.{replicate}.parquet",
+    log:
+        "<results>/logs/robustness_repair/{robustness}.{model}.{world}.{replicate}.log",
+    benchmark:
+        "<results>/benchmarks/robustness_repair/{robustness}.{model}.{world}.{replicate}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+    params:
+        settings=robust_repair,
+        seed=config["seed"],
+        code=code_digest("robustness_repair"),
+    script:
+        "../scripts/robustness_repair.py"
+
+
+rule robustness_suite:
+    input:
+        worlds=lambda wildcards: [
+            f"<results>/robustness/{wildcards.robustness}/worlds/{world}.parquet"
+            for world in robust_worlds(wildcards.robustness)
+        ],
+    output:
+        "<results>/robustness/{robustness}.suite.tsv",
+    log:
+        "<results>/logs/robustness_suite/{robustness}.log",
+    benchmark:
+        "<results>/benchmarks/robustness_suite/{robustness}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=attempted(2000),
+    params:
+        numbers=lambda wildcards: robust_worlds(wildcards.robustness),
+        code=code_digest("robustness_suite"),
+    script:
+        "../scripts/robustness_suite.py"
+
+
+rule robustness_findings:
+    input:
+        unpack(robust_followed),
+        summary="<results>/robustness/{robustness}.summary.parquet",
+        tests="<results>/robustness/{robustness}.tests.tsv",
+    output:
+        detection="<results>/robustness/{robustness}.detection.tsv",
+        repair="<results>/robustness/{robustness}.repair.tsv",
+        curves="<results>/robustness/{robustness}.curves.parquet",
+        headlines="<results>/robustness/{robustness}.headlines.tsv",
+        page=report(
+            "<results>/robustness/{robustness}.tests.html",
+            caption="captions/robustness_tests.rst",
+            category="Robustness",
+            labels={"table": "{robustness}: tests of claims"},
+        ),
+    log:
+        "<results>/logs/robustness_findings/{robustness}.log",
+    benchmark:
+        "<results>/benchmarks/robustness_findings/{robustness}.jsonl"
+    conda:
+        "../envs/cpu.yaml"
+    resources:
+        mem_mb=lambda wildcards, input, attempt: int(1500 + 60 * input.size_mb) * attempt,
+    params:
+        replicates=lambda wildcards: {
+            "detection": robust_watched(wildcards.robustness, "detection"),
+            "repair": robust_watched(wildcards.robustness, "repair"),
+            "curves": robust_fits(wildcards.robustness),
+        },
+        label=lambda wildcards: robustness_of(wildcards)["label"],
+        model=lambda wildcards: next(iter(robustness_of(wildcards)["models"])),
+        calibrator=lambda wildcards: robustness_of(wildcards)["tests"]["calibrator"],
+        seed=config["seed"],
+        toy=config["toy"],
+        code=code_digest("robustness_findings"),
+    script:
+        "../scripts/robustness_findings.py"
+
+
+for robust_figure, robust_title in ROBUST_FIGURES.items():
+
+    rule:
+        name:
+            f"figure_robustness_{robust_figure}"
+        input:
+            table=f"<results>/robustness/{{robustness}}.{ROBUST_TABLES[robust_figure]}",
+        output:
+            report(
+                f"<results>/figures/robustness_{{robustness}}_{robust_figure}.png",
+                caption=f"captions/robustness_{robust_figure}.rst",
+                category="Robustness",
+                labels={"figure": f"{{robustness}}: {robust_title}", "format": "PNG"},
+            ),
+            report(
+                f"<results>/figures/robustness_{{robustness}}_{robust_figure}.pdf",
+                caption=f"captions/robustness_{robust_figure}.rst",
+                category="Robustness",
+                labels={"figure": f"{{robustness}}: {robust_title}", "format": "PDF"},
+            ),
+            f"<results>/figures/robustness_{{robustness}}_{robust_figure}.tsv",
+        log:
+            f"<results>/logs/figure_robustness/{{robustness}}.{robust_figure}.log",
+        benchmark:
+            f"<results>/benchmarks/figure_robustness/{{robustness}}.{robust_figure}.jsonl"
+        localrule: True
+        conda:
+            "../envs/cpu.yaml"
+        params:
+            figure=robust_figure,
+            entry=robust_figure_entry,
+            toy=config["toy"],
+            code=code_digest("figure_robustness"),
+        script:
+            "../scripts/figure_robustness.py"

@@ -31,6 +31,12 @@ rule headlines:
         ),
         planted=["<results>/planted.tsv"] if PLANTED else [],
         deep_mr=expand("<results>/deepmr/{deepmr}.headlines.tsv", deepmr=DEEP_MR),
+        simulated=expand(
+            "<results>/mr_simulations/{simulation}.summary.tsv", simulation=SIMULATIONS
+        ),
+        robustness=expand(
+            "<results>/robustness/{robustness}.headlines.tsv", robustness=config["robustness"]
+        ),
         maps=expand(
             "<results>/attributions/{attribution}.consistency.tsv", attribution=USER_ATTRIBUTIONS
         ),
@@ -60,6 +66,7 @@ rule headlines:
         labels=[entry["label"] for entry in labelled_verdicts().values()],
         attributions=[ATTRIBUTIONS[name]["label"] for name in USER_ATTRIBUTIONS],
         populations=[entry["label"] for entry in POPULATIONS.values()],
+        simulations=[entry["label"] for entry in SIMULATIONS.values()],
         title=config["title"],
         toy=config["toy"],
         code=code_digest("headlines"),
@@ -96,6 +103,7 @@ rule inference_cost:
         replicates=[replicate_files_of(ensemble)[0] for ensemble, _ in predicted_pairs()],
         sequences=[f"<results>/sequences/{name}.parquet" for _, name in predicted_pairs()],
         sources=[path for ensemble, _ in predicted_pairs() for path in sources_of(ensemble)],
+        checked=CHECKED,
     output:
         "<results>/tables/inference_cost.tsv",
     log:

@@ -3,23 +3,12 @@
 from collections import Counter
 
 from seqtrust.files import write_text, write_tsv
-from seqtrust.libraries import pairs_of, read_library, split_groups, write_library
+from seqtrust.libraries import library_of, pairs_of, split_groups, write_library
 from seqtrust.logs import log_to
 
 with log_to(snakemake.log[0]) as log:
     settings = snakemake.params.settings
-    columns = {
-        key: settings["sequences"][key]
-        for key in ("id", "sequence", "group")
-        if key in settings["sequences"]
-    }
-    library = read_library(
-        snakemake.input.sequences,
-        columns,
-        snakemake.input.activities,
-        settings["activities"]["id"],
-        settings["tracks"],
-    )
+    library = library_of(settings, snakemake.input)
     splits = split_groups(
         library.groups, settings["validation"], settings["test"], snakemake.params.seed
     )

@@ -10,9 +10,9 @@ from jsonschema.exceptions import ValidationError
 
 from seqtrust.attribution.populations import expand_populations, in_populations
 from seqtrust.errors import InputError, nearest_clause
-from seqtrust.faults import analyses, ensembles, maps, mendelian, references, robustness
+from seqtrust.faults import analyses, ensembles, maps, measured, mendelian, references, robustness
 
-_CHECKS = (references, ensembles, maps, analyses, mendelian, robustness)
+_CHECKS = (references, ensembles, maps, analyses, mendelian, measured, robustness)
 
 
 def load_schema(path: str | Path) -> dict[str, Any]:

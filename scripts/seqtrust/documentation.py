@@ -24,7 +24,16 @@ from seqtrust.calibration import assessment, sign_assessment
 from seqtrust.config import load_schema
 from seqtrust.files import write_text
 from seqtrust.mendelian import analysis, instrument_tables, simulated_study
-from seqtrust.robustness import score_tables, stated_tables, world_tables
+from seqtrust.robustness import (
+    few_label_repair,
+    findings,
+    measured_peaks,
+    score_tables,
+    shift_curves,
+    shift_detection,
+    stated_tables,
+    world_schema,
+)
 from seqtrust.sources import grammar, haplotypes
 from seqtrust.tables import TableSchema
 from seqtrust.uncertainty import (
@@ -46,10 +55,15 @@ TABLES = (
     analysis.LOCAL,
     analysis.DIAGNOSTICS,
     simulated_study.ROUNDS,
-    world_tables.SCHEMA,
+    world_schema.SCHEMA,
     stated_tables.SCHEMA,
     score_tables.SCORES,
     score_tables.SUMMARY,
+    shift_curves.SCHEMA,
+    findings.CURVES,
+    shift_detection.SCHEMA,
+    few_label_repair.SCHEMA,
+    measured_peaks.PEAKS,
     map_tables.SCHEMA,
     drawn_maps.SPECTRA,
     drawn_maps.SPHERES,

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from seqtrust.errors import InputError, nearest_clause
+from seqtrust.errors import InputError
 from seqtrust.genome import resolve_contig
 
 MISSING = -1
@@ -320,10 +320,10 @@ def _chosen(
                 f"{where}: {row} {line} repeats the sample of {row} {first[name]}; remove one"
             )
         if name not in number_of:
-            nearest = nearest_clause(name, known)
-            # names of other samples must not fill a log
-            nearest = nearest if nearest.startswith("; did") else f"; it has {len(known)} samples"
-            raise InputError(f"{where}, {row} {line}: {path} has no sample {name!r}{nearest}")
+            # names of people must not be in a log
+            raise InputError(
+                f"{where}, {row} {line}: {path} has no such sample among its {len(known)}"
+            )
         first[name] = line
     if not first:
         raise InputError(f"{where} names no sample")

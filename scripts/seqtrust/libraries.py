@@ -16,15 +16,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from seqtrust import bases
+from seqtrust.barcode_counts import BarcodeCounts, BarcodeSettings, read_counts
 from seqtrust.errors import InputError, nearest_clause
 from seqtrust.fasta_files import write_fasta
-from seqtrust.files import read_input_table, write_text, write_tsv
+from seqtrust.files import write_text, write_tsv
 from seqtrust.genome import SPLITS
 from seqtrust.kmers import canonical_kmers
+from seqtrust.library_tables import REFUSE, ROWS, codes_of, read_sequences, read_table
 
-_PLAIN = frozenset("ACGT")
 _K = 31
 _COMMON = 20
+_VALUES = ("value", "sd", "observation_sd", "observations")
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,47 +42,120 @@ class Library:
             share more than half of their 31-mers are in one group whatever the table says.
         activities: shape (N, T), NaN where not measured.
         tracks: names of the T tracks.
+        sds: standard deviations of the activities, shape (N, T), NaN where not known.
+        observations: numbers of observations, shape (N, T), NaN where not known.
+        barcodes: counts of tracks that are made of them.
     """
 
     table: pd.DataFrame
     sequences: bases.Codes
     groups: list[str]
-    activities: npt.NDArray[np.float64]
+    activities: Floats
     tracks: tuple[str, ...]
+    sds: Floats
+    observations: Floats
+    barcodes: Mapping[str, BarcodeCounts]
+
+    def track(self, name: str) -> int:
+        """The column of a track.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if name not in self.tracks:
+            raise InputError(
+                f"the library has no track {name!r}{nearest_clause(name, self.tracks)}"
+            )
+        return self.tracks.index(name)
 
 
 def read_library(
     sequences: str | Path,
     columns: Mapping[str, str],
-    activities: str | Path,
+    activities: str | Path | None,
     key: str,
     tracks: Mapping[str, Mapping[str, Any]],
+    unusable: str = REFUSE,
 ) -> Library:
     """Read a library from a table of sequences and one of activities.
 
     Args:
-        sequences: TSV or Parquet with a row per sequence.
+        sequences: TSV, CSV, Parquet or FASTA with a row per sequence.
         columns: names of its columns: `id`, `sequence` and, if sequences are grouped, `group`;
-            a sequence without a group is one of its own.
-        activities: TSV or Parquet with a row per measurement; may be the same file.
+            a sequence without a group is one of its own. `pattern`, a regular expression on
+            ids, makes further columns of its named groups.
+        activities: TSV, CSV or Parquet with a row per measurement; may be the same file; None
+            where all tracks are made of counts of barcodes.
         key: its column with ids of sequences.
-        tracks: name of a track to `value`, the column of its activity, and `where`, the values
-            that other columns have in its rows.
+        tracks: name of a track to `value`, the column of its activity, `where`, the values
+            that other columns have in its rows, and columns of its uncertainty: `sd` of the
+            activity, or `observation_sd` of one of `observations`; or to `barcodes`, fields of
+            `BarcodeSettings`.
+        unusable: `skip` leaves out sequences of another length than the first or with other
+            letters; `refuse` does not read such a file.
 
     Raises:
         InputError: a file or column is missing; ids are repeated, unknown or no words;
             sequences differ in length or have other letters than A, C, G, T; a track has no
             row, or two rows of one sequence.
     """
-    table = _read(sequences, [*columns.values()])
-    ids = table[columns["id"]].astype(str)
-    _refuse_bad_ids(sequences, ids)
-    table.index = pd.Index(ids)
-    codes = _codes(sequences, ids, table[columns["sequence"]])
-    measured = _read(activities, [key, *_columns_of(tracks)])
-    values = [_track(activities, name, measured, key, how, ids) for name, how in tracks.items()]
+    table = read_sequences(sequences, columns, unusable)
+    ids = pd.Series(table.index)
+    codes = codes_of(table[columns["sequence"]])
+    plain = {name: how for name, how in tracks.items() if "barcodes" not in how}
+    measured = None
+    if plain:
+        if activities is None:
+            raise InputError(f"track {next(iter(plain))!r} needs a table of activities")
+        measured = read_table(activities, [key, *_columns_of(plain)])
+    counts = {
+        name: read_counts(BarcodeSettings(**how["barcodes"]), ids.tolist())
+        for name, how in tracks.items()
+        if "barcodes" in how
+    }
+    parts = []
+    for name, how in tracks.items():
+        if name in counts:
+            found = counts[name].activity()
+            parts.append((found.value, found.sd, found.barcodes))
+        else:
+            assert measured is not None
+            parts.append(_track(str(activities), name, measured, key, how, ids, unusable))
+    values, sds, observations = (np.stack(part, axis=1) for part in zip(*parts, strict=True))
     given = table[columns["group"]] if "group" in columns else pd.Series(None, index=table.index)
-    return Library(table, codes, _groups(given, codes), np.stack(values, axis=1), tuple(tracks))
+    return Library(
+        table, codes, _groups(given, codes), values, tuple(tracks), sds, observations, counts
+    )
+
+
+def library_of(settings: Mapping[str, Any], files: Mapping[str, Any]) -> Library:
+    """A library as the config describes it.
+
+    Args:
+        settings: an entry of `libraries`.
+        files: paths of `sequences` and `activities`, and those of the counts of a track under
+            its name with `counts_` before it.
+    """
+    columns = {"id": ROWS} | {
+        key: settings["sequences"][key]
+        for key in ("id", "sequence", "group", "pattern")
+        if key in settings["sequences"]
+    }
+    tracks = {
+        name: {"barcodes": {**how["barcodes"], "paths": _listed(files[f"counts_{name}"])}}
+        if "barcodes" in how
+        else how
+        for name, how in settings["tracks"].items()
+    }
+    activities = settings.get("activities")
+    return read_library(
+        files["sequences"],
+        columns,
+        files["activities"] if activities else None,
+        activities.get("id", ROWS) if activities else "",
+        tracks,
+        settings["sequences"]["unusable"],
+    )
 
 
 def split_groups(groups: Sequence[str], validation: float, test: float, seed: int) -> list[str]:
@@ -93,8 +170,28 @@ def split_groups(groups: Sequence[str], validation: float, test: float, seed: in
     Raises:
         InputError: a split would be empty.
     """
+    found = dealt_groups(groups, {"test": test, "validation": validation}, seed)
+    for name in SPLITS:
+        if name not in found:
+            raise InputError(
+                f"{len(set(groups))} groups and fractions {validation} (validation) and {test} "
+                f"(test) leave no sequence for {name}: change the fractions"
+            )
+    return found
+
+
+def dealt_groups(groups: Sequence[str], fractions: Mapping[str, float], seed: int) -> list[str]:
+    """The part that every sequence falls into; a group is never cut.
+
+    Groups are dealt out in a drawn order until a part holds its share; what is left is `train`.
+
+    Args:
+        groups: N groups.
+        fractions: of the sequences, by the name of their part.
+        seed: of the order.
+    """
     names, sizes = np.unique(np.array(groups), return_counts=True)
-    wanted = [("test", test * len(groups)), ("validation", validation * len(groups))]
+    wanted = [(name, share * len(groups)) for name, share in fractions.items()]
     of_group: dict[str, str] = {}
     dealt = 0
     for index in np.random.default_rng(seed).permutation(len(names)).tolist():
@@ -102,14 +199,7 @@ def split_groups(groups: Sequence[str], validation: float, test: float, seed: in
             wanted, dealt = wanted[1:], 0
         of_group[str(names[index])] = wanted[0][0] if wanted else "train"
         dealt += int(sizes[index])
-    found = [of_group[group] for group in groups]
-    for name in SPLITS:
-        if name not in found:
-            raise InputError(
-                f"{len(names)} groups and fractions {validation} (validation) and {test} (test) "
-                f"leave no sequence for {name}: change the fractions"
-            )
-    return found
+    return [of_group[group] for group in groups]
 
 
 def pairs_of(
@@ -177,63 +267,24 @@ def write_library(
     write_text(bed, "".join(f"{name}\t0\t{length}\t{split}\n" for name, split in rows))
 
 
-def _read(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
-    if Path(path).suffix == ".parquet":
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read as Parquet: {error}") from error
-    else:
-        table = read_input_table(path)
-    for column in columns:
-        if column not in table.columns:
-            raise InputError(
-                f"{path} has no column {column!r}{nearest_clause(column, table.columns)}"
-            )
-    return table
-
-
-def _refuse_bad_ids(path: str | Path, ids: pd.Series) -> None:
-    repeated = ids[ids.duplicated()]
-    if len(repeated):
-        raise InputError(f"{path}: id {repeated.iloc[0]!r} occurs twice: ids must be unique")
-    bad = ids[~ids.str.fullmatch(r"[!-~]+")]
-    if len(bad):
-        raise InputError(
-            f"{path}: id {bad.iloc[0]!r} cannot name a contig: use letters without spaces"
-        )
-
-
-def _codes(path: str | Path, ids: pd.Series, letters: pd.Series) -> bases.Codes:
-    length = len(str(letters.iloc[0])) if len(letters) else 0
-    rows = []
-    for name, text in zip(ids, letters, strict=True):
-        if not isinstance(text, str) or not _PLAIN.issuperset(text.upper()):
-            raise InputError(f"{path}: sequence {name!r} is not all A, C, G and T")
-        if len(text) != length:
-            raise InputError(
-                f"{path}: sequence {name!r} has {len(text)} bp, the first one {length}: a library "
-                "needs one length; cut or pad the sequences with the construct's own bases"
-            )
-        rows.append(bases.encode(text))
-    if not rows:
-        raise InputError(f"{path} holds no sequence")
-    return np.stack(rows)
-
-
 def _columns_of(tracks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [column for how in tracks.values() for column in (how["value"], *how["where"])]
+    return [
+        column
+        for how in tracks.values()
+        for column in (*(how[key] for key in _VALUES if key in how), *how["where"])
+    ]
 
 
 def _track(
-    path: str | Path,
+    path: str,
     name: str,
     measured: pd.DataFrame,
     key: str,
     how: Mapping[str, Any],
     ids: pd.Series,
-) -> npt.NDArray[np.float64]:
-    """Activities in the order of the ids; NaN where there is none."""
+    unusable: str,
+) -> tuple[Floats, Floats, Floats]:
+    """Activities, sds and observations in the order of the ids; NaN where there is none."""
     rows = measured
     for column, value in how["where"].items():
         rows = rows[rows[column] == value]
@@ -247,13 +298,32 @@ def _track(
             "where which one counts"
         )
     unknown = keys[~keys.isin(set(ids))]
-    if len(unknown):
+    if len(unknown) and unusable == REFUSE:
         raise InputError(
             f"{path}: {len(unknown)} rows of track {name!r} are of sequences that the table of "
             f"sequences does not have, the first of {unknown.iloc[0]!r}"
         )
-    values = pd.to_numeric(rows[how["value"]], errors="coerce").to_numpy(dtype=np.float64)
-    return pd.Series(values, index=keys).reindex(ids).to_numpy()
+
+    def numbers(column: str) -> Floats:
+        values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64)
+        return pd.Series(values, index=keys).reindex(ids).to_numpy()
+
+    nothing = np.full(len(ids), np.nan)
+    activity = numbers(how["value"])
+    observations = numbers(how["observations"]) if "observations" in how else nothing
+    sd = numbers(how["sd"]) if "sd" in how else nothing
+    if "observation_sd" in how:
+        sd = numbers(how["observation_sd"]) / np.sqrt(observations)
+    if (wrong := np.flatnonzero((sd < 0) | (observations <= 0))).size:
+        raise InputError(
+            f"{path}: track {name!r} has a negative standard deviation or a number of observations "
+            f"that is not positive, the first of sequence {ids.iloc[wrong[0]]!r}: mend the table"
+        )
+    return activity, sd, observations
+
+
+def _listed(paths: Any) -> list[str]:
+    return [str(paths)] if isinstance(paths, (str, Path)) else [str(path) for path in paths]
 
 
 def _groups(given: pd.Series, codes: bases.Codes) -> list[str]:

@@ -96,3 +96,16 @@ def test_data_that_cannot_be_learned_from_are_refused():
         model.predict(codes[:, :50])
     with pytest.raises(InputError, match="have no 4-mers"):
         kmer_counts(codes[:, :3], 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_beside_the_counts_are_learned_from(kind):
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, 4, (600, 40)).astype(np.uint8)
+    known = rng.normal(size=(600, 2))
+    observed = 2 * known[:, 1] + 0.1 * rng.normal(size=600)
+    settings = KmerSettings(kind=kind, **FAST)
+    alone = fit_kmer_model(codes[:400], observed[:400], settings)
+    helped = fit_kmer_model(codes[:400], observed[:400], settings, beside=known[:400])
+    error = np.mean((observed[400:] - helped.predict(codes[400:], known[400:])[0]) ** 2)
+    assert error < 0.2 < np.mean((observed[400:] - alone.predict(codes[400:])[0]) ** 2)

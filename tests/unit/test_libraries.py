@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from seqtrust import bases
+from seqtrust import bases, libraries
 from seqtrust.contrasts import CONTRASTS, write_contrasts
 from seqtrust.errors import InputError
 from seqtrust.genome import Genome, SplitRegions
@@ -203,3 +203,79 @@ def test_contexts_tell_pairs_apart(make_genome, tmp_path):
     found = pair_contrasts(read_pairs(tmp_path / "pairs.tsv", genome))
     assert [row["contrast_id"] for row in found] == ["c1>c2|liver", "c1>c2|heart"]
     assert [row["context"] for row in found] == ["liver", "heart"]
+
+
+def test_tables_come_in_several_formats(tmp_path):
+    read = {}
+    for suffix, write in (
+        ("tsv", lambda path: SEQUENCES.to_csv(path, sep="\t", index=False)),
+        ("csv", lambda path: SEQUENCES.to_csv(path, index=False)),
+        ("csv.gz", lambda path: SEQUENCES.to_csv(path, index=False)),
+        ("parquet", SEQUENCES.to_parquet),
+    ):
+        path = tmp_path / f"s.{suffix}"
+        write(path)
+        ACTIVITIES.to_csv(tmp_path / "a.csv", index=False)
+        read[suffix] = read_library(path, COLUMNS, tmp_path / "a.csv", "id", TRACKS)
+    for library in read.values():
+        np.testing.assert_array_equal(library.activities, read["tsv"].activities)
+        np.testing.assert_array_equal(library.sequences, read["tsv"].sequences)
+        assert library.groups == read["tsv"].groups
+
+
+def test_names_of_a_fasta_become_columns(tmp_path):
+    path = tmp_path / "s.fa"
+    path.write_text(">p1_wild first\nACG\nTAC\n>p1_mutant\nACGTAA\n>p2_wild\nTTTTTT\n")
+    columns = {"id": "id", "sequence": "sequence", "group": "peak"}
+    pattern = r"(?P<peak>[^_]+)_(?P<kind>.+)"
+    activities = pd.DataFrame({"id": ["p1_wild"], "x": [1.0]})
+    activities.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    tracks = {"x": {"value": "x", "where": {}}}
+    library = read_library(path, columns | {"pattern": pattern}, tmp_path / "a.tsv", "id", tracks)
+    assert library.table["kind"].tolist() == ["wild", "mutant", "wild"]
+    assert library.groups[0] == library.groups[1] != library.groups[2]
+    assert bases.decode(library.sequences[0]) == "ACGTAC"
+    for wrong, message in (
+        ("([a-z]", "is no regular expression"),
+        ("[a-z]+", "names no group, such as"),
+        ("(?P<peak>X+)", "no id fits pattern"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_library(path, columns | {"pattern": wrong}, tmp_path / "a.tsv", "id", tracks)
+
+
+def test_unusable_sequences_are_left_out_where_the_user_says_so(tmp_path, caplog):
+    sequences = SEQUENCES.assign(dna=["ACGTAC", "ACGTAN", "TTTT", "ACGTAG", "GGGGGG"])
+    sequences.to_csv(tmp_path / "s.tsv", sep="\t", index=False)
+    ACTIVITIES.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    paths = tmp_path / "s.tsv", COLUMNS, tmp_path / "a.tsv", "id", TRACKS
+    with pytest.raises(InputError, match="'b' is not all A, C, G and T"):
+        read_library(*paths)
+    library = read_library(*paths, unusable="skip")
+    assert library.table.index.tolist() == ["a", "d", "e"]
+    np.testing.assert_array_equal(library.activities[:, 0], [1.5, np.nan, np.nan])
+    assert "2 of 5 sequences are left out" in caplog.text
+
+
+def test_rows_without_ids_are_numbered(tmp_path):
+    path = tmp_path / "s.csv"
+    SEQUENCES.assign(x=range(5)).to_csv(path, index=False)
+    settings = {
+        "sequences": {"path": path, "sequence": "dna", "unusable": "refuse"},
+        "activities": {"path": path},
+        "tracks": {"x": {"value": "x", "where": {}}},
+    }
+    library = libraries.library_of(settings, {"sequences": path, "activities": path})
+    assert library.table.index.tolist() == ["row1", "row2", "row3", "row4", "row5"]
+    np.testing.assert_array_equal(library.activities[:, 0], range(5))
+
+
+@pytest.mark.parametrize(("column", "value"), [("sd", -1.0), ("n", 0.0)])
+def test_impossible_uncertainties_are_refused(tmp_path, column, value):
+    table = ACTIVITIES.assign(sd=1.0, n=3.0)
+    table.loc[1, column] = value
+    tracks = {"wt": {**TRACKS["wt"], "observation_sd": "sd", "observations": "n"}}
+    SEQUENCES.to_csv(tmp_path / "s.tsv", sep="\t", index=False)
+    table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match="the first of sequence 'b': mend the table"):
+        read_library(tmp_path / "s.tsv", COLUMNS, tmp_path / "a.tsv", "id", tracks)

@@ -13,7 +13,9 @@ from seqtrust.robustness.benchmark_plan import (
     mask_count,
     model_plans,
     network_plan,
+    shown_models,
     teachers,
+    watched_models,
 )
 
 SCHEMA = load_schema("config/schemas/config.schema.json")
@@ -108,3 +110,33 @@ def test_one_name_is_of_one_kind_in_all_benchmarks():
 def test_the_tiny_config_has_no_faults():
     with open("tests/config/tiny_robustness.yaml") as file:
         assert checked_config(yaml.safe_load(file), SCHEMA)["robustness"]
+
+
+def test_the_first_model_is_watched_and_six_are_shown_unless_said_otherwise():
+    entry = entry_of()
+    assert watched_models(entry, "detection") == watched_models(entry, "repair") == ["cnn"]
+    assert shown_models(entry) == list(MODELS)
+    chosen = entry_of(detection={"models": ["ridge"]}, show=["ridge", "cnn"])
+    assert watched_models(chosen, "detection") == ["ridge"]
+    assert shown_models(chosen) == ["ridge", "cnn"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"show": ["cn"]}, r"robustness/bench/show: there is no model 'cn'; did you mean 'cnn'"),
+        ({"repair": {"models": ["x"]}}, "robustness/bench/repair/models: there is no model 'x'"),
+        ({"detection": {"models": ["x"]}}, "robustness/bench/detection/models: there is no model"),
+    ],
+)
+def test_unknown_models_of_figures_and_tests_are_named(changed, message):
+    with pytest.raises(InputError, match=message):
+        entry_of(**changed)
+
+
+def test_masks_may_be_drawn_of_fewer_replicates():
+    models = copy.deepcopy(MODELS)
+    models["dropout"] |= {"replicates": 1}
+    assert model_plans(entry_of(models=models))["dropout"].replicates == 1
+    models["dropout"] |= {"replicates": 9}
+    assert model_plans(entry_of(models=models))["dropout"].replicates == 3

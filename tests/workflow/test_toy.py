@@ -85,3 +85,22 @@ def test_planted_causal_effects_are_found_in_their_order(toy: tuple[Project, str
     controls = pd.read_csv(folder / "results/toy/deepmr/toy.controls.tsv", sep="\t")
     shuffled = controls[controls["control"] == "shuffled_heads"].iloc[0]
     assert shuffled["low"] < 0.05 < shuffled["high"]
+
+
+def test_shifts_are_seen_in_every_figure_and_decide_nothing(toy: tuple[Project, str]) -> None:
+    results = toy[0].folder / "results/toy"
+    figures = list((results / "figures").glob("robustness_toy_*.png"))
+    assert len(figures) == 11
+    tests = pd.read_csv(results / "robustness/toy.tests.tsv", sep="\t")
+    assert set(tests["verdict"]) == {"not powered"}
+    summary = pd.read_parquet(results / "robustness/toy.summary.parquet")
+    mine = summary[(summary["metric"] == "cov90") & (summary["calibrator"] == "variance_scaling")]
+    covered = mine.set_index(["model", "data_set"])["value"]
+    for model in ("cnn", "cnn_prior", "ridge"):
+        assert abs(covered[model, "ID"] - 0.9) < 0.06
+        assert covered[model, "NOISE-A-3"] < covered[model, "NOISE-A-1"] < covered[model, "ID"]
+    detection = pd.read_csv(results / "robustness/toy.detection.tsv", sep="\t")
+    seen = detection[(detection["test"] == "mmd") & (detection["looks_at"] == "sequences")]
+    share = seen[seen["metric"] == "detected"].groupby("data_set")["value"].max()
+    assert share["GC-3"] == 1
+    assert share["REW-3"] == share["BATCH-3"] == share["ID"]

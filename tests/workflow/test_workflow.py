@@ -129,6 +129,7 @@ def test_shards_are_a_partition(tiny: Project) -> None:
             },
         ),
         ("variant_files", set()),
+        ("input_checks", {"check_inputs"}),
     ],
 )
 def test_a_change_of_code_reruns_what_depends_on_it_and_no_more(

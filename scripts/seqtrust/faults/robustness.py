@@ -20,9 +20,9 @@ _KEYS: Mapping[Kind, tuple[str, ...]] = {
         "parameters", "replicates", "train", "prior", "groups", "weights", "known_noise",
     ),
     "ensemble": (),
-    "masks": ("masks",),
+    "masks": ("masks", "replicates"),
     "student": ("architecture", "parameters", "replicates", "train", "variance"),
-    "kmers": ("parameters", "replicates"),
+    "kmers": ("parameters", "replicates", "prior"),
     "oracle": (),
     "ideal": (),
 }  # fmt: skip
@@ -54,14 +54,24 @@ def _names_of_two_kinds(entries: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _entry_faults(path: str, entry: Mapping[str, Any]) -> Iterator[str]:
-    worlds, models = entry["worlds"], entry["models"]
-    known = worlds["settings"].get("cells", 3)
-    cells = [*entry["data"]["cells"], entry["data"]["test_cell"]]
-    if wrong := [cell for cell in cells if cell >= known]:
-        yield f"{path}/data: there is no cell {wrong[0]}: a world has cell types 0 to {known - 1}"
+    models = entry["models"]
+    if "worlds" in entry:
+        known = entry["worlds"]["settings"].get("cells", 3)
+        cells = [*entry["data"]["cells"], entry["data"]["test_cell"]]
+        if wrong := [cell for cell in cells if cell >= known]:
+            yield (
+                f"{path}/data: there is no cell {wrong[0]}: a world has cell types 0 to {known - 1}"
+            )
     calibrator = entry["tests"]["calibrator"]
     if calibrator not in entry["calibrators"]:
         yield f"{path}/tests/calibrator: {calibrator!r} is not among calibrators: add it there"
+    for key, named in (
+        ("show", entry.get("show", [])),
+        *((f"{part}/models", entry[part].get("models", [])) for part in ("detection", "repair")),
+    ):
+        for name in named:
+            if name not in models:
+                yield f"{path}/{key}: there is no model {name!r}{nearest_clause(name, models)}"
     for name, model in models.items():
         where = f"{path}/models/{name}"
         if name in (ORACLE, IDEAL):

@@ -15,6 +15,7 @@ KIND_KEYS: Mapping[str, Kind] = {
 ORACLE, IDEAL = "oracle", "ideal"
 DISTILLATION = "distillation"
 _MASKS = 20
+_SHOWN = 6
 
 # training as in the specification of the benchmark, where the config says nothing
 TRAINING: Mapping[str, Any] = {
@@ -33,7 +34,7 @@ class NetworkPlan:
         architecture: of a pooled family.
         parameters: of the architecture.
         training: settings of `train`.
-        prior: None, or `kind` (`scans`, `shuffled`, `gc`, `upper_bound`), `known` and
+        prior: None, or `kind` (`scans`, `shuffled`, `gc`, `columns`, `upper_bound`), `known` and
             `perturbation`.
         groups: column of groups of group DRO, or None.
         weights: None, or settings of the balance of GC content.
@@ -77,7 +78,7 @@ class ModelPlan:
 
 
 def model_plans(entry: Mapping[str, Any]) -> dict[str, ModelPlan]:
-    """All models of an entry of the config by name, the two references last.
+    """All models of an entry of the config by name, references of simulated worlds last.
 
     Args:
         entry: without the faults of `plan_faults`.
@@ -95,9 +96,11 @@ def model_plans(entry: Mapping[str, Any]) -> dict[str, ModelPlan]:
         )
         for name, model in models.items()
     }
-    references: dict[str, Kind] = {ORACLE: "oracle"}
-    if entry["worlds"]["assay"].get("counts") is None:
-        references[IDEAL] = "ideal"
+    references: dict[str, Kind] = {}
+    if "worlds" in entry:
+        references[ORACLE] = "oracle"
+        if entry["worlds"]["assay"].get("counts") is None:
+            references[IDEAL] = "ideal"
     return found | {name: ModelPlan(name, kind, "", 1, "") for name, kind in references.items()}
 
 
@@ -144,6 +147,24 @@ def teachers(entry: Mapping[str, Any]) -> set[str]:
     return direct | {models[name]["members_of"] for name in direct}
 
 
+def watched_models(entry: Mapping[str, Any], part: str) -> list[str]:
+    """Models of `detection` or `repair`: those that the config names, else the first."""
+    found: list[str] = entry[part].get("models") or [next(iter(entry["models"]))]
+    return found
+
+
+def shown_models(entry: Mapping[str, Any]) -> list[str]:
+    """Models that figures show: those that the config names, else the first six."""
+    found: list[str] = entry.get("show") or list(entry["models"])[:_SHOWN]
+    return found
+
+
+def world_seeds(entry: Mapping[str, Any]) -> list[int]:
+    """Seeds of the worlds of an entry of the config, or of the splits of its assay."""
+    part = entry["worlds"] if "worlds" in entry else entry["tables"]["splits"]
+    return list(part["seeds"])
+
+
 def kind_of(model: Mapping[str, Any]) -> Kind:
     """What the entry of a model describes."""
     if "students_of" in model:
@@ -162,7 +183,10 @@ def _replicates(models: Mapping[str, Any], name: str) -> int:
     kind = kind_of(model)
     if kind == "ensemble":
         return 1
-    return _replicates(models, model["masks_of"]) if kind == "masks" else model.get("replicates", 1)
+    if kind == "masks":
+        trained = _replicates(models, model["masks_of"])
+        return min(trained, int(model.get("replicates", trained)))
+    return int(model.get("replicates", 1))
 
 
 def _without_head(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,13 @@ from seqtrust.bases import Codes
 from seqtrust.models.facts import ALEATORIC, ALL_VARIANCE, EPISTEMIC
 from seqtrust.models.fixed_dropout import fix_masks
 from seqtrust.models.model import Model, torch_threads
-from seqtrust.robustness.benchmark_training import KNOWN_NOISE, STUDENT, TARGET, known_features
+from seqtrust.robustness.benchmark_training import (
+    KNOWN_NOISE,
+    STUDENT,
+    TARGET,
+    known_features,
+    known_variance,
+)
 from seqtrust.robustness.stated_tables import Stated, mixed
 from seqtrust.robustness.world_tables import WorldTable
 from seqtrust.sources.seeds import named_generator
@@ -60,7 +66,8 @@ def predict_world(
                 last = condition.sequences, features, found
             found = last[2]
             if model.record[KNOWN_NOISE]:
-                found = Stated(found.mean, condition.sd**2, found.aleatoric + found.epistemic)
+                variance = known_variance(condition)
+                found = Stated(found.mean, variance, found.aleatoric + found.epistemic)
             yield name, found
 
 

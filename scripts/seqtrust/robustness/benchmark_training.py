@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seqtrust.errors import InputError
 from seqtrust.models.architectures import build_model
 from seqtrust.models.facts import Track
 from seqtrust.models.model import Model
@@ -16,8 +17,9 @@ from seqtrust.models.training_data import NO_CONTROL, Control
 from seqtrust.robustness.benchmark_plan import NetworkPlan
 from seqtrust.robustness.conditions import Condition
 from seqtrust.robustness.groups import group_columns
+from seqtrust.robustness.measured_priors import prior_of
 from seqtrust.robustness.stated_tables import Stated
-from seqtrust.robustness.structural_priors import StructuralPrior, fit_prior, prior_parameters
+from seqtrust.robustness.structural_priors import BESIDE, StructuralPrior, prior_parameters
 from seqtrust.robustness.world_tables import TRAIN, VALIDATION, WorldTable
 
 Floats = npt.NDArray[np.float64]
@@ -64,18 +66,19 @@ def train_network(
         what = "variance" if plan.variance == "total" else "epistemic"
         variances = np.concatenate([getattr(teacher[name], what) for name in (TRAIN, VALIDATION)])
     elif plan.known_noise:
-        variances = np.concatenate([found.sd**2 for found in conditions])
+        variances = np.concatenate([known_variance(found) for found in conditions])
     parameters: dict[str, Any] = {"input_length": training.sequences.shape[1], **plan.parameters}
     record: dict[str, Any] = {TARGET: {"centre": centre, "scale": scale}}
     record |= {KNOWN_NOISE: plan.known_noise, STUDENT: plan.variance}
     control, features = NO_CONTROL, np.zeros((len(measured), 0))
     if plan.prior is not None:
-        prior = fit_prior(world.world, training, seed=prior_seed, **plan.prior)
-        if prior.kind == "upper_bound":
+        prior = prior_of(world, training, prior_seed, dict(plan.prior))
+        if prior.kind in BESIDE:
             parameters["control"] = len(prior.names)
             control = Control(prior.names, tuple(range(len(prior.names))))
             features = np.vstack([prior.features(found) for found in conditions])
             record[FEATURES] = {
+                "kind": prior.kind,
                 "names": list(prior.names),
                 "centre": prior.centre.tolist(),
                 "scale": prior.scale.tolist(),
@@ -106,13 +109,29 @@ def train_network(
     return model
 
 
+def known_variance(condition: Condition) -> Floats:
+    """The variance of every measurement, shape (N,).
+
+    Raises:
+        InputError: an assay does not tell it.
+    """
+    if np.isnan(condition.sd).any():
+        raise InputError(
+            f"known_noise: {int(np.isnan(condition.sd).sum())} of {len(condition.sd)} measurements "
+            f"of {condition.shift.label} have no standard deviation: name a column sd or "
+            "observation_sd of the track, or leave known_noise out"
+        )
+    found: Floats = condition.sd**2
+    return found
+
+
 def known_features(model: Model, condition: Condition) -> Floats | None:
     """What a network reads beside a condition's sequences, shape (N, F); None if nothing."""
     known = model.record.get(FEATURES)
     if known is None:
         return None
     prior = StructuralPrior(
-        "upper_bound", tuple(known["names"]), (), np.array(known["centre"]),
+        known["kind"], tuple(known["names"]), (), np.array(known["centre"]),
         np.array(known["scale"]),
     )  # fmt: skip
     return prior.features(condition)

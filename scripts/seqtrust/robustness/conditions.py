@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from seqtrust.bases import Codes
 from seqtrust.calibration.forecasts import Forecasts
+from seqtrust.calibration.grouping import Groups
 from seqtrust.robustness.artefacts import read_bases, swapped_rows
 from seqtrust.robustness.assay import Assay
 from seqtrust.robustness.checks import refuse_unknown_cells
@@ -26,6 +27,9 @@ Integers = npt.NDArray[np.int64]
 class Condition:
     """N sequences of L bases that were measured under one shift.
 
+    Of a real assay the truth is not known: activity and mean are NaN, sd is that of the
+    measurement if the assay tells it, and depth its number of observations.
+
     Attributes:
         shift: how they differ from training.
         sequences: base codes that a model sees, uint8 (N, L).
@@ -40,6 +44,9 @@ class Condition:
         planted: instances per motif, shape (N, K).
         background_gc: G and C outside instances, shape (N,).
         background_bases: bases outside instances, shape (N,).
+        groups: rows of one group are not independent (a peak with its mutants), shape (N,);
+            None where every row is its own.
+        columns: numbers that a table gives of every sequence, shape (N, F), or None.
     """
 
     shift: Shift
@@ -55,6 +62,13 @@ class Condition:
     planted: Integers
     background_gc: Integers
     background_bases: Integers
+    groups: Groups | None = None
+    columns: Floats | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether true means are known: of a simulation."""
+        return bool(np.isfinite(self.mean).all())
 
     @property
     def gc(self) -> Floats:

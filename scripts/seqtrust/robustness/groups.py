@@ -21,7 +21,7 @@ class GroupEdges:
 
     Attributes:
         gc: 9 inner edges.
-        activity: 2 inner edges, log2.
+        activity: 2 inner edges, log2; none where the truth is not known.
     """
 
     gc: Floats
@@ -30,9 +30,10 @@ class GroupEdges:
     @classmethod
     def of(cls, condition: Condition) -> "GroupEdges":
         """Edges that cut a condition into groups of equal size."""
+        thirds = [1 / 3, 2 / 3] if condition.known else []
         return cls(
             np.quantile(condition.gc, np.arange(1, 10) / 10),
-            np.quantile(condition.activity, [1 / 3, 2 / 3]),
+            np.quantile(condition.activity, thirds),
         )
 
 
@@ -45,16 +46,18 @@ def group_columns(condition: Condition, edges: GroupEdges | None = None) -> dict
             data, groups mean the same in every condition, but their sizes differ.
 
     Returns:
-        `gc_decile` (1 to 10), `activity_tertile` (low, middle, high), `motif_count` (0 to 6, the
-        last with all larger numbers) and `cell` (0-based).
+        `gc_decile` (1 to 10); where the truth is known also `activity_tertile` (low, middle,
+        high), `motif_count` (0 to 6, the last with all larger numbers) and `cell` (0-based).
     """
     known = GroupEdges.of(condition) if edges is None else edges
     decile = np.searchsorted(known.gc, condition.gc, side="left") + 1
+    found: dict[str, Groups] = {"gc_decile": decile.astype(np.str_)}
+    if not condition.known:
+        return found
     tertile = np.searchsorted(known.activity, condition.activity, side="left")
     sites = np.minimum(condition.planted.sum(axis=1), MOST_SITES)
     names = np.array([*map(str, range(MOST_SITES)), f"{MOST_SITES}+"])
-    return {
-        "gc_decile": decile.astype(np.str_),
+    return found | {
         "activity_tertile": np.array(["low", "middle", "high"])[tertile],
         "motif_count": names[sites],
         "cell": condition.cells.astype(np.str_),

@@ -82,8 +82,12 @@ class KmerModel:
     log_variance: Any
     scale: float
 
-    def predict(self, codes: Codes) -> tuple[Floats, Floats]:
+    def predict(self, codes: Codes, beside: Floats | None = None) -> tuple[Floats, Floats]:
         """Mean and variance of the measurement of every sequence, shape (N,) each.
+
+        Args:
+            codes: base codes, shape (N, L).
+            beside: further features, shape (N, F), if it was trained with them.
 
         Raises:
             InputError: sequences of another length.
@@ -93,7 +97,7 @@ class KmerModel:
                 f"sequences of shape {codes.shape}, but the k-mer model was trained on "
                 f"{self.length} bp: counts of other lengths mean something else"
             )
-        counts = kmer_counts(codes, self.settings.k)
+        counts = _features(codes, self.settings.k, beside)
         variance = self.scale * np.exp(self.log_variance.predict(counts))
         return self.mean.predict(counts).astype(np.float64), variance.astype(np.float64)
 
@@ -129,6 +133,7 @@ def fit_kmer_model(
     settings: KmerSettings | None = None,
     seed: int = 0,
     groups: Sequence[str] | None = None,
+    beside: Floats | None = None,
 ) -> KmerModel:
     """Train a baseline.
 
@@ -139,6 +144,7 @@ def fit_kmer_model(
         seed: of the folds and of the trees.
         groups: of the sequences, N of them: a group is never cut by a fold (peaks with their
             mutants); every sequence is one of its own if None.
+        beside: features that stand beside the counts, such as those of a prior, shape (N, F).
 
     Raises:
         InputError: shapes that do not fit, measurements that are not finite or do not vary, or
@@ -159,7 +165,7 @@ def fit_kmer_model(
     folds = _folds(len(codes), chosen.folds, seed, groups)
     if observed.min() == observed.max():
         raise InputError("k-mer model: all measurements are equal: there is nothing to learn")
-    counts = kmer_counts(codes, chosen.k)
+    counts = _features(codes, chosen.k, beside)
     held_out = np.empty(len(codes))
     for fold in range(chosen.folds):
         mine = folds == fold
@@ -180,6 +186,11 @@ def fit_kmer_model(
         _regressor(chosen, trees, seed).fit(counts, logs),
         float(np.mean(squared / np.exp(log_variance))),
     )
+
+
+def _features(codes: Codes, k: int, beside: Floats | None) -> Floats:
+    counts = kmer_counts(codes, k)
+    return counts if beside is None else np.hstack([counts, beside])
 
 
 def _folds(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from seqtrust.calibration import regression, selective
 from seqtrust.calibration.conformal import effective_size, weighted_quantile
+from seqtrust.calibration.density_ratio import density_ratio
 from seqtrust.calibration.forecasts import Forecasts
 from seqtrust.calibration.grouping import Groups
 from seqtrust.calibration.methods import METHODS, NONE, VARIANCE_SCALING, judged_components
@@ -27,8 +28,8 @@ from seqtrust.sources.seeds import named_generator
 
 Floats = npt.NDArray[np.float64]
 
-KNOWN_RATIO = "weighted_known"
-CALIBRATORS = (NONE, *METHODS, KNOWN_RATIO)
+KNOWN_RATIO, GC_RATIO = "weighted_known", "weighted_gc"
+CALIBRATORS = (NONE, *METHODS, KNOWN_RATIO, GC_RATIO)
 LEVEL = 0.9
 # smaller groups are left out of the worst ones
 LEAST_GROUP = 30
@@ -95,25 +96,37 @@ def shift_scores(
 
 
 def forecasts(name: str, condition: Condition, stated: Stated) -> Forecasts:
-    """Predictions of a data set beside its measurements; every row is a group of its own."""
-    rows = np.char.add(f"{name} ", np.arange(len(stated.mean)).astype(np.str_))
+    """Predictions of a data set beside its measurements, with its groups or every row alone."""
+    rows = condition.groups
+    if rows is None:
+        rows = np.char.add(f"{name} ", np.arange(len(stated.mean)).astype(np.str_))
     return Forecasts(stated.mean[:, None], stated.sd[:, None], condition.observed[:, None], rows)
 
 
 def point_scores(condition: Condition, stated: Stated) -> dict[str, float]:
-    """Accuracy, parts of the error, and means of what is stated."""
+    """Accuracy, parts of the error, and means of what is stated.
+
+    Where the truth is not known, noise is part of the residual, and nothing is said of excess risk;
+    `measured_noise` is the mean variance of a measurement, if an assay tells it.
+    """
     observed, mean = condition.observed, stated.mean
     error = float(np.mean((observed - mean) ** 2))
-    excess = excess_risk(mean, condition.mean)
-    parts = error_parts(mean, condition.mean, observed)
-    return {
-        "excess": excess,
-        "relative_excess": excess / float(condition.activity.var()),
+    parts = error_parts(mean, condition.mean if condition.known else observed, observed)
+    truths: dict[str, float] = {}
+    if condition.known:
+        excess = excess_risk(mean, condition.mean)
+        truths = {
+            "excess": excess,
+            "relative_excess": excess / float(condition.activity.var()),
+            "error_noise": parts.noise,
+            "error_cross": parts.cross,
+        }
+    elif np.isfinite(condition.sd).all():
+        truths["measured_noise"] = float(np.mean(condition.sd**2))
+    return truths | {
         "r2": 1 - error / float(observed.var()),
         "pearson": _correlation(mean, observed),
         "spearman": _correlation(_ranks(mean), _ranks(observed)),
-        "error_noise": parts.noise,
-        "error_cross": parts.cross,
         "error_offset": parts.offset,
         "error_gain": parts.gain,
         "error_residual": parts.residual,
@@ -232,6 +245,9 @@ def _components(
     fitted: Condition,
     condition: Condition,
 ) -> dict[Key, Floats] | None:
+    if calibrator == GC_RATIO:
+        weights, own = density_ratio(fitted.gc[:, None], condition.gc[:, None])
+        return weighted_components(calibration, tested, weights, own)
     if calibrator != KNOWN_RATIO:
         edges = np.quantile(calibration.mean[:, 0], [1 / 3, 2 / 3])
         strata = tuple(
@@ -239,9 +255,23 @@ def _components(
         )
         return judged_components(calibrator, calibration, tested, (strata[0], strata[1]))
     mean = known_gc_mean(condition)
-    if mean is None:
+    if mean is None or world.world.pool is not None:
         return None
     weights, own = (gc_density_ratio(world.world, part, mean) for part in (fitted, condition))
+    return weighted_components(calibration, tested, weights, own)
+
+
+def weighted_components(
+    calibration: Forecasts, tested: Forecasts, weights: Floats, own: Floats
+) -> dict[Key, Floats]:
+    """Statistics of weighted conformal intervals are means of these.
+
+    Args:
+        calibration: what intervals are fitted on, N rows.
+        tested: what they are judged on, M rows.
+        weights: density ratio at the calibration rows, shape (N,).
+        own: at the tested rows, shape (M,).
+    """
     half = weighted_quantile(np.abs(calibration.errors), weights, own, LEVELS)
     found = regression.interval_components(
         tested.mean - half, tested.mean + half, tested.observed, LEVELS, REPORTED_LEVELS

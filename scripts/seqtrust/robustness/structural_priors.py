@@ -24,8 +24,10 @@ from seqtrust.sources.seeds import named_generator
 
 Floats = npt.NDArray[np.float64]
 
-Kind = Literal["scans", "shuffled", "gc", "upper_bound"]
-KINDS: tuple[Kind, ...] = ("scans", "shuffled", "gc", "upper_bound")
+Kind = Literal["scans", "shuffled", "gc", "columns", "upper_bound"]
+KINDS: tuple[Kind, ...] = ("scans", "shuffled", "gc", "columns", "upper_bound")
+# that are no function of the bases: a network is given them beside its input
+BESIDE: tuple[Kind, ...] = ("columns", "upper_bound")
 
 _SCAN_BASES = 1 << 19
 # tried for the control
@@ -37,8 +39,9 @@ class StructuralPrior:
     """Standardised features for a model.
 
     Attributes:
-        kind: `scans` (the default prior), `shuffled` (control), `gc` (GC content alone) or
-            `upper_bound` (the simulator's own features: leaks drifted motifs, for comparison only).
+        kind: `scans` (the default prior), `shuffled` (control), `gc` (GC content alone), `columns`
+            (numbers that a table gives of every sequence) or `upper_bound` (the simulator's own
+            features: leaks drifted motifs, for comparison only).
         names: of the F features.
         motifs: that sequences are scanned with.
         centre: mean over the training data, shape (F,).
@@ -89,13 +92,26 @@ def fit_prior(
         motifs = known_motifs(world.readout.motifs, known, perturbation, seed)
     if kind == "shuffled":
         motifs = shuffled_motifs(motifs, world.readout.motifs, seed)
+    truths = [f"{motif.name}_truth" for motif in world.readout.motifs]
+    return standardised_prior(kind, motifs, training, truths if kind == "upper_bound" else [])
+
+
+def standardised_prior(
+    kind: Kind, motifs: tuple[Motif, ...], training: Condition, names: Sequence[str] = ()
+) -> StructuralPrior:
+    """Standardise the features of a prior on training data.
+
+    Args:
+        kind: see `StructuralPrior`.
+        motifs: to scan with; none of other kinds.
+        training: the data.
+        names: of features that are no scans, GC content aside.
+    """
     raw = _raw(kind, motifs, training)
     spread = raw.std(axis=0)
     spread[spread <= 1e-12 * np.abs(raw).max(axis=0)] = 1.0
     scanned = [f"{motif.name}_{what}" for motif in motifs for what in ("best", "sum")]
-    if kind == "upper_bound":
-        scanned = [f"{motif.name}_truth" for motif in world.readout.motifs]
-    return StructuralPrior(kind, (*scanned, "gc"), motifs, raw.mean(axis=0), spread)
+    return StructuralPrior(kind, (*(names or scanned), "gc"), motifs, raw.mean(axis=0), spread)
 
 
 def prior_parameters(prior: StructuralPrior) -> dict[str, Any]:
@@ -106,14 +122,15 @@ def prior_parameters(prior: StructuralPrior) -> dict[str, Any]:
     control tracks.
 
     Args:
-        prior: of any kind but `upper_bound`.
+        prior: of a kind that is not in `BESIDE`.
 
     Raises:
-        InputError: the prior is the upper bound.
+        InputError: the prior is no function of the bases.
     """
-    if prior.kind == "upper_bound":
+    if prior.kind in BESIDE:
+        what = "the upper bound is" if prior.kind == "upper_bound" else "columns of a table are"
         raise InputError(
-            "the upper bound is not computed from a network's input: give prior.features(...) as "
+            f"{what} not computed from a network's input: give prior.features(...) as "
             "control tracks, and parameter control their number"
         )
     return {
@@ -215,4 +232,8 @@ def _raw(kind: Kind, motifs: Sequence[Motif], condition: Condition) -> Floats:
     gc = gc_content(condition.sequences)[:, None]
     if kind == "upper_bound":
         return np.hstack([condition.features, gc])
+    if kind == "columns":
+        if condition.columns is None:
+            raise InputError("no table gives columns of these sequences: see tables: features")
+        return np.hstack([condition.columns, gc])
     return np.hstack([scan_features(condition.sequences, motifs), gc]) if motifs else gc

@@ -5,7 +5,7 @@ was; the settings of the world stand in the metadata.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seqtrust.bases import Codes
+from seqtrust.bases import Codes, encode
 from seqtrust.calibration.grouping import Groups
 from seqtrust.errors import InputError, nearest_clause
 from seqtrust.files import whole_file
@@ -26,10 +26,12 @@ from seqtrust.robustness.conditions import Condition
 from seqtrust.robustness.count_moments import CountSettings
 from seqtrust.robustness.expectations import ideal_predictions
 from seqtrust.robustness.groups import GroupEdges, group_columns
+from seqtrust.robustness.measured_shifts import shift_of
 from seqtrust.robustness.sequences import SequenceSettings
 from seqtrust.robustness.shifts import Shift
+from seqtrust.robustness.world_schema import SCHEMA
 from seqtrust.robustness.worlds import World, WorldSettings, make_world
-from seqtrust.tables import Column, TableSchema, check_schema, dump, footer_of
+from seqtrust.tables import check_schema, dump, footer_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,40 +39,6 @@ TRAIN, VALIDATION, CALIBRATION = "train", "validation", "calibration"
 GROUP_COLUMNS = ("gc_decile", "activity_tertile", "motif_count", "cell")
 _MOMENTS = ("activity", "mean", "sd", "observed", "depth")
 _COUNTS = ("background_gc", "background_bases")
-
-SCHEMA = TableSchema(
-    "robustness_world",
-    1,
-    "robustness/{robustness}/worlds/{world}.parquet",
-    "Sequences of one simulated world, one row per data set and sequence; every data set is one "
-    "row group. Metadata: `facts`, the settings of the world and what follows from them, and "
-    "`data_sets`, their names and shifts in the order of the row groups.",
-    (
-        Column("data_set", pa.string(), "train, validation, calibration, or a tested condition"),
-        Column("shift", pa.string(), "family of the shift; ID without one"),
-        Column("severity", pa.int16(), "step of its ladder; 0 without a shift"),
-        Column("type", pa.string(), "none, covariate, concept, technical or mixed"),
-        Column("row", pa.int32(), "number of the sequence in its data set, from 0"),
-        Column("sequence", pa.binary(), "base codes that a model sees"),
-        Column("molecule", pa.binary(), "base codes of what was measured, if other", "", True),
-        Column("terms", pa.list_(pa.float64()), "features of motifs, pairs, GC content - .45"),
-        Column("activity", pa.float64(), "mean activity", "log2"),
-        Column("mean", pa.float64(), "true mean of the measurement", "log2"),
-        Column("sd", pa.float64(), "its true standard deviation", "log2"),
-        Column("observed", pa.float64(), "measurement", "log2"),
-        Column("depth", pa.float64(), "barcodes"),
-        Column("gc", pa.float64(), "GC content of the molecule"),
-        Column("planted", pa.list_(pa.int64()), "instances of every motif"),
-        Column("background_gc", pa.int64(), "G and C outside instances", "bp"),
-        Column("background_bases", pa.int64(), "bases outside instances", "bp"),
-        Column("gc_decile", pa.string(), "of GC content, by edges of the training data"),
-        Column("activity_tertile", pa.string(), "of activity, by edges of the training data"),
-        Column("motif_count", pa.string(), "planted instances"),
-        Column("cell", pa.string(), "cell type, from 0"),
-        Column("ideal_mean", pa.float64(), "of the best model of the training data", "log2", True),
-        Column("ideal_sd", pa.float64(), "that it states; none for counts", "log2", True),
-    ),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,12 +50,14 @@ class WorldFacts:
         assay: of the training data.
         cells: cell types of training.
         motifs: read from a file, or None for those that the world draws.
+        pool: real sequences of L bases whose shuffles are the backgrounds, or None.
     """
 
     settings: WorldSettings
     assay: Assay
     cells: tuple[int, ...]
     motifs: tuple[Motif, ...] | None = None
+    pool: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -96,6 +66,7 @@ class WorldFacts:
         worlds: Mapping[str, Any],
         cells: Sequence[int],
         motifs: Sequence[Motif] | None = None,
+        pool: Sequence[str] | None = None,
     ) -> "WorldFacts":
         """From an entry of the config.
 
@@ -104,6 +75,7 @@ class WorldFacts:
             worlds: with `settings`, `sequences` and `assay`, fields of the classes.
             cells: cell types of training.
             motifs: in the place of synthetic ones.
+            pool: real sequences (`background_pool.read_pool`).
         """
         assay = dict(worlds["assay"])
         if assay.get("counts") is not None:
@@ -111,11 +83,18 @@ class WorldFacts:
         settings = WorldSettings(
             seed, SequenceSettings(**_tuples(worlds["sequences"])), **_tuples(worlds["settings"])
         )
-        return cls(settings, Assay(**assay), tuple(cells), tuple(motifs) if motifs else None)
+        return cls(
+            settings,
+            Assay(**assay),
+            tuple(cells),
+            None if motifs is None else tuple(motifs),
+            None if pool is None else tuple(pool),
+        )
 
     def world(self) -> World:
         """The world, made anew; equal facts make equal worlds."""
-        return make_world(self.settings, self.motifs)
+        pool = None if self.pool is None else np.stack([encode(one) for one in self.pool])
+        return make_world(self.settings, self.motifs, pool)
 
     def plain(self) -> dict[str, Any]:
         """Plain types only."""
@@ -125,6 +104,7 @@ class WorldFacts:
             "assay": asdict(self.assay),
             "cells": list(self.cells),
             "motifs": given,
+            "pool": self.pool and list(self.pool),
         }
 
     @classmethod
@@ -135,12 +115,9 @@ class WorldFacts:
         assay = dict(plain["assay"])
         if assay["counts"] is not None:
             assay["counts"] = CountSettings(**assay["counts"])
-        motifs = None
-        if plain["motifs"] is not None:
-            motifs = tuple(
-                Motif(one["name"], tuple(map(tuple, one["columns"]))) for one in plain["motifs"]
-            )
-        return cls(WorldSettings(**settings), Assay(**assay), tuple(plain["cells"]), motifs)
+        motifs = None if plain["motifs"] is None else _motifs(plain["motifs"])
+        pool = None if plain["pool"] is None else tuple(plain["pool"])
+        return cls(WorldSettings(**settings), Assay(**assay), tuple(plain["cells"]), motifs, pool)
 
 
 def write_world(
@@ -155,31 +132,51 @@ def write_world(
         data_sets: name and data; sequences that several share are scanned once for the ideal
             model if they follow each other.
     """
+    names = {"names_of_motifs": [motif.name for motif in world.readout.motifs]}
+    known = facts.plain() | {"activity_sd": world.activity_sd} | names
+    write_data_sets(path, known, _with_ideal(facts, world, data_sets))
+
+
+def write_data_sets(
+    path: str | Path,
+    facts: Mapping[str, Any],
+    data_sets: Iterable[tuple[str, Condition, tuple[Floats, Floats] | None]],
+) -> None:
+    """Write data sets whole; the training data come first.
+
+    Args:
+        path: of the table.
+        facts: plain types, for the metadata.
+        data_sets: name, data, and mean and sd of the ideal model if they are known.
+    """
     edges: GroupEdges | None = None
     listed: list[dict[str, Any]] = []
-    last: tuple[Codes, Floats, Floats] | None = None
     with (
         whole_file(path) as temporary,
         pq.ParquetWriter(temporary, SCHEMA.arrow(), compression="zstd") as writer,
     ):
-        for name, condition in data_sets:
+        for name, condition, ideal in data_sets:
             edges = edges or GroupEdges.of(condition)
-            if facts.assay.counts is None and (
-                last is None or not np.array_equal(last[0], condition.sequences)
-            ):
-                last = (
-                    condition.sequences,
-                    *ideal_predictions(world, condition.sequences, facts.assay, facts.cells),
-                )
-            writer.write_table(_table(name, condition, edges, last[1:] if last else None))
+            writer.write_table(_table(name, condition, edges, ideal))
             listed.append({"name": name, "shift": asdict(condition.shift)})
         if edges is not None:
-            known = facts.plain() | {
-                "edges": {"gc": edges.gc.tolist(), "activity": edges.activity.tolist()},
-                "activity_sd": world.activity_sd,
-                "names_of_motifs": [motif.name for motif in world.readout.motifs],
-            }
+            parts = {"gc": edges.gc.tolist(), "activity": edges.activity.tolist()}
+            known = {**facts, "edges": parts}
             writer.add_key_value_metadata({"facts": dump(known), "data_sets": dump(listed)})
+
+
+def _with_ideal(
+    facts: WorldFacts, world: World, data_sets: Iterable[tuple[str, Condition]]
+) -> Iterator[tuple[str, Condition, tuple[Floats, Floats] | None]]:
+    last: Codes | None = None
+    ideal: tuple[Floats, Floats] | None = None
+    for name, condition in data_sets:
+        if facts.assay.counts is None and (
+            last is None or not np.array_equal(last, condition.sequences)
+        ):
+            last = condition.sequences
+            ideal = ideal_predictions(world, condition.sequences, facts.assay, facts.cells)
+        yield name, condition, ideal
 
 
 def _table(
@@ -205,13 +202,15 @@ def _table(
         "gc": condition.gc,
         "ideal_mean": None if ideal is None else ideal[0],
         "ideal_sd": None if ideal is None else ideal[1],
+        "group": None if condition.groups is None else condition.groups.tolist(),
+        "columns": None if condition.columns is None else condition.columns.tolist(),
     }
     columns |= {key: getattr(condition, key) for key in (*_MOMENTS, *_COUNTS)}
     columns |= {key: value.tolist() for key, value in group_columns(condition, edges).items()}
     arrays = [
         pa.nulls(count, field.type)
-        if columns[field.name] is None
-        else pa.array(columns[field.name], type=field.type)
+        if columns.get(field.name) is None
+        else pa.array(columns[field.name], type=field.type, from_pandas=True)
         for field in SCHEMA.arrow()
     ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA.arrow())
@@ -219,25 +218,41 @@ def _table(
 
 @dataclass(frozen=True)
 class WorldTable:
-    """A world that was written.
+    """A world, or a split of an assay, that was written.
 
     Attributes:
         path: of the table.
-        facts: what it was made with.
+        facts: what it was made with; None of an assay, which no world is known of.
         shifts: of every data set, in their order.
-        activity_sd: unit of shifts that are stated in sds, log2.
+        activity_sd: unit of shifts that are stated in sds, log2; of an assay the sd of its
+            training data.
         edges: of groups, from the training data.
+        motifs: that priors of an assay scan with.
+        names_of_columns: numbers that are known of every sequence of an assay.
     """
 
     path: Path
-    facts: WorldFacts
+    facts: WorldFacts | None
     shifts: Mapping[str, Shift]
     activity_sd: float
     edges: GroupEdges
+    motifs: tuple[Motif, ...] = ()
+    names_of_columns: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether the truth is known: of a simulated world."""
+        return self.facts is not None
 
     @cached_property
     def world(self) -> World:
-        """The world, made anew."""
+        """The world, made anew.
+
+        Raises:
+            InputError: the data are measured.
+        """
+        if self.facts is None:
+            raise InputError(f"{self.path} holds an assay: no world is known of it")
         return self.facts.world()
 
     @property
@@ -272,8 +287,10 @@ class WorldTable:
             sequences,
             molecules,
             _matrix(table, "terms"),
-            cells=np.array(table["cell"].to_pylist(), dtype=np.int64),
+            cells=np.array([int(cell or 0) for cell in table["cell"].to_pylist()]),
             planted=_matrix(table, "planted").astype(np.int64),
+            groups=None if table["group"].null_count else np.array(table["group"].to_pylist()),
+            columns=None if table["columns"].null_count else _matrix(table, "columns"),
             **{key: table[key].to_numpy() for key in (*_MOMENTS, *_COUNTS)},
         )
 
@@ -309,9 +326,18 @@ def open_world(path: str | Path) -> WorldTable:
     check_schema(path, pq.read_schema(path), SCHEMA)
     footer = footer_of(path)
     facts = json.loads(footer["facts"])
-    shifts = {one["name"]: Shift(**one["shift"]) for one in json.loads(footer["data_sets"])}
+    shifts = {one["name"]: shift_of(one["shift"]) for one in json.loads(footer["data_sets"])}
     edges = GroupEdges(*(np.array(facts["edges"][key]) for key in ("gc", "activity")))
+    if "splits" in facts:
+        return WorldTable(
+            Path(path), None, shifts, facts["activity_sd"], edges, _motifs(facts["motifs"]),
+            tuple(facts["columns"]),
+        )  # fmt: skip
     return WorldTable(Path(path), WorldFacts.from_plain(facts), shifts, facts["activity_sd"], edges)
+
+
+def _motifs(plain: Iterable[Mapping[str, Any]]) -> tuple[Motif, ...]:
+    return tuple(Motif(one["name"], tuple(map(tuple, one["columns"]))) for one in plain)
 
 
 def _codes(table: pa.Table, name: str) -> Codes:

@@ -1,0 +1,1 @@
+"""Published inputs: a table of what to fetch, resumable transfers, checksums, unpacking."""
