@@ -101,6 +101,7 @@ rule all:
     default_target: True
     input:
         expand("<results>/assemblies/{assembly}.json", assembly=config["assemblies"]),
+        "<results>/inputs.tsv",
         "<results>/headlines.tsv",
         "<results>/tables/inference_work.tsv",
         expand("<results>/figures/{figure}.png", figure=FIGURES),

@@ -4,7 +4,6 @@
 rule attribute:
     input:
         unpack(attribution_inputs),
-        checked=CHECKED,
     output:
         "<results>/attributions/{attribution}/{method}/{replicate}/{scatteritem}.parquet",
     log:

@@ -3,6 +3,7 @@ from importlib.util import find_spec
 
 from seqtrust.downloads.fetch import by_hand
 from seqtrust.downloads.table import HTTP, chosen_downloads
+from seqtrust.input_checks import usable_inputs
 from seqtrust.input_files import input_files
 
 STORAGE_PLUGINS = {"gs": "gcs", "gcs": "gcs"}
@@ -62,5 +63,17 @@ def checkable_inputs(wildcards):
     return there if MISSING else there + fetched
 
 
-# a file of checks that is made anew repeats no job that waited for the one before
-CHECKED = ancient("<results>/inputs.tsv")
+def refuse_unusable_inputs():
+    """Nothing, or an error that lists all that is wrong, if a job is due that may use a GPU.
+
+    `check_inputs` alone cannot come first: jobs that depend on it would all run again with it, and
+    Snakemake takes no note of other reasons to run a job below an `ancient` file that is made anew.
+    """
+    long_jobs = any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs())
+    if not (config["check_inputs"] and long_jobs):
+        return
+    later = {path for name in DOWNLOADS for path in fetched_files(name)}
+    try:
+        usable_inputs([file for file in INPUT_FILES if file.path not in later], MISSING)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None

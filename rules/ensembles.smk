@@ -5,7 +5,6 @@ rule train_replicate:
     input:
         unpack(training_inputs),
         fasta=fasta,
-        checked=CHECKED,
     output:
         "<results>/ensembles/{ensemble}/{replicate}.safetensors",
     log:

@@ -6,7 +6,6 @@ rule predict:
         sequences="<results>/sequences/{set}.parquet",
         replicates=["<results>/ensembles/{ensemble}/{replicate}.safetensors"],
         sources=own_sources,
-        checked=CHECKED,
     output:
         "<results>/predictions/{ensemble}/{set}/{replicate}/{scatteritem}.parquet",
     log:
@@ -40,7 +39,6 @@ for ensemble in TOGETHER:
             sequences="<results>/sequences/{set}.parquet",
             replicates=replicate_files_of(ensemble),
             sources=sources_of(ensemble),
-            checked=CHECKED,
         output:
             predictions_of_all(ensemble),
         log:
@@ -65,7 +63,6 @@ for ensemble in TOGETHER:
 rule ism:
     input:
         unpack(map_inputs),
-        checked=CHECKED,
     output:
         "<results>/ism/{ism}/{replicate}/{scatteritem}.parquet",
     log:

@@ -4,7 +4,6 @@
 rule mr_simulation_round:
     input:
         motifs=simulation_motifs,
-        checked=CHECKED,
     output:
         "<results>/mr_simulations/{simulation}/{cell}/{round}.parquet",
     log:

@@ -55,14 +55,16 @@ rule check_inputs:
         "../scripts/check_inputs.py"
 
 
-# Jobs that need a missing file wait for the check, which lists all that is missing.
+onstart:
+    refuse_unusable_inputs()
+
+
+# What a job says that needs a missing file, where the check was not asked for.
 for name, path in MISSING_FILES.items():
 
     rule:
         name:
             f"missing_{name}"
-        input:
-            "<results>/inputs.tsv",
         output:
             path,
         log:

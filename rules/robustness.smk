@@ -33,7 +33,6 @@ rule robustness_train:
     input:
         unpack(robust_teacher_inputs),
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
-        checked=CHECKED,
     output:
         "<results>/robustness/{robustness}/models/{model}/{world}.{replicate}.safetensors",
     log:
@@ -67,7 +66,6 @@ rule robustness_predict:
     input:
         world="<results>/robustness/{robustness}/worlds/{world}.parquet",
         replicate=predicting_replicate,
-        checked=CHECKED,
     output:
         "<results>/robustness/{robustness}/predictions/{model}/{world}.{replicate}.parquet",
     log:

@@ -103,7 +103,6 @@ rule inference_cost:
         replicates=[replicate_files_of(ensemble)[0] for ensemble, _ in predicted_pairs()],
         sequences=[f"<results>/sequences/{name}.parquet" for _, name in predicted_pairs()],
         sources=[path for ensemble, _ in predicted_pairs() for path in sources_of(ensemble)],
-        checked=CHECKED,
     output:
         "<results>/tables/inference_cost.tsv",
     log:

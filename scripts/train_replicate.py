@@ -11,7 +11,6 @@ with log_to(snakemake.log[0]) as log:
             inputs={
                 name: value if isinstance(value, str) else list(value)
                 for name, value in snakemake.input.items()
-                if name != "checked"
             },
             output=snakemake.output[0],
             state=snakemake.params.state,

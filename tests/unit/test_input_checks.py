@@ -1,7 +1,6 @@
 """The look at all inputs before the first long job: what it finds, and all of it at once."""
 
 import gzip
-import re
 from pathlib import Path
 
 import pysam
@@ -230,14 +229,3 @@ def test_an_external_file_is_fetched_or_asked_for(keys: dict[str, str]) -> None:
     entry = {"x": {"path": "x.fa"} | keys}
     with pytest.raises(InputError, match="external/x: expected exactly one of download, source"):
         checked_config(config | {"external": entry}, SCHEMA)
-
-
-def test_every_rule_that_may_use_a_gpu_waits_for_the_check() -> None:
-    rules = [
-        rule
-        for path in (REPOSITORY / "rules").glob("*.smk")
-        for rule in re.split(r"(?m)^\s*rule\b", path.read_text())
-        if re.search(r"^\s+gpu=", rule, re.MULTILINE)
-    ]
-    assert len(rules) >= 9
-    assert not [rule.split("\n")[0] for rule in rules if "checked=CHECKED," not in rule]

@@ -112,9 +112,31 @@ def test_everything_wrong_is_listed_before_any_network_is_trained(
     assert "3 of " in finished.stdout
     made = {path.name for path in (project.folder / "results/tiny").rglob("*.safetensors")}
     assert made == set()
-    logs = {path.name for path in (project.folder / "results/tiny/logs").iterdir()}
-    assert "train_replicate" not in logs
-    assert "missing_input" not in logs
+    assert not list((project.folder / "results/tiny").rglob("*.log"))
+
+
+def test_inputs_that_a_target_does_not_need_stop_no_short_job(project: Project) -> None:
+    path = project.folder / CONFIG
+    config = yaml.safe_load(path.read_text())
+    config["ensembles"]["cnn"]["model"]["train"]["splits"] = "nowhere.bed"
+    path.write_text(yaml.safe_dump(config))
+    project.snakemake("--cores", 1, *TINY, "--", "results/tiny/assemblies/toy.json")
+    trained = "results/tiny/ensembles/cnn/r1.safetensors"
+    finished = project.snakemake("--cores", 1, *TINY, "--", trained, check=False)
+    assert "ensembles/cnn/model/train/splits: nowhere.bed is missing." in finished.stdout
+    assert not (project.folder / "results/tiny/logs/missing_input").exists()
+
+
+def test_a_changed_config_repeats_what_it_concerns_and_the_check(project: Project) -> None:
+    """No job stands behind the check, which Snakemake would make blind for its other reasons."""
+    trained = [f"results/tiny/ensembles/cnn/{replicate}.safetensors" for replicate in ("r1", "r2")]
+    project.snakemake("--cores", 2, *TINY, "--", CHECKED, trained[0])
+    path = project.folder / CONFIG
+    config = yaml.safe_load(path.read_text())
+    config["variant_files"] = {"people": {"path": "resources/toy/variants.vcf", "assembly": "toy"}}
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    jobs = project.jobs(*TINY, "--", CHECKED, *trained)
+    assert jobs == {"check_inputs": 1, "train_replicate": 1}
 
 
 STAND_IN = '''
