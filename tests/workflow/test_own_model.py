@@ -315,7 +315,7 @@ def test_an_edited_module_runs_again_and_nothing_else(own: Project) -> None:
     text = source.read_text()
     source.write_text(text + "# edited\n")
     jobs = own.jobs(*OWN)
-    assert (jobs["import_own"], jobs["predict"]) == (2, 16)
+    assert (jobs["import_own"], jobs["predict"]) == (2, 8)
     assert "tabled_predictions" not in jobs
     source.write_text(text)
     assert own.jobs(*OWN) == {}
