@@ -1,5 +1,7 @@
 """A small world on disk for the tests of the robustness benchmark."""
 
+from dataclasses import astuple
+
 from seqtrust.robustness.benchmark_worlds import benchmark_data
 from seqtrust.robustness.world_tables import WorldFacts, open_world, write_world
 
@@ -22,3 +24,8 @@ def written_world(path, seed=3, shifts=SHIFTS, sizes=(600, 200, 2000, 2500), wor
     data = dict(zip(names, sizes, strict=True)) | {"test_cell": -1}
     write_world(path, facts, world, benchmark_data(facts, world, data, shifts, seed=7))
     return open_world(path)
+
+
+def values_of(rows):
+    """Values of scores by all other fields, in their order; the value is the last one."""
+    return {tuple(fields): value for *fields, value in map(astuple, rows)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from robustness_benchmark import written_world
+from robustness_benchmark import values_of, written_world
 
 from seqtrust.robustness.label_tests import (
     ALLOWANCE,
@@ -55,9 +55,7 @@ def world(tmp_path_factory):
 def found(world):
     """Of the ideal model: {(data set, test, looks at, samples, metric): value}."""
     stated = ideal(world, world.names(taught=False))
-    rows = list(detections(world, stated, SETTINGS, seed=1))
-    return {(row.data_set, row.test, row.looks_at, row.samples, row.metric): row.value
-            for row in rows}  # fmt: skip
+    return values_of(detections(world, stated, SETTINGS, seed=1))
 
 
 # without labels

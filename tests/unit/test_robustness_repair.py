@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from robustness_benchmark import written_world
+from robustness_benchmark import values_of, written_world
 
 from seqtrust.calibration.conformal import conformal_quantile
 from seqtrust.errors import InputError
@@ -42,8 +42,7 @@ def world(tmp_path_factory):
 def scores(world):
     """Of the ideal model: {(data set, repair, labels, metric): value}."""
     stated = ideal(world, world.names(taught=False))
-    rows = repair_scores(world, stated, labels=[20, 200], draws=12, seed=1)
-    return {(row.data_set, row.repair, row.labels, row.metric): row.value for row in rows}
+    return values_of(repair_scores(world, stated, labels=[20, 200], draws=12, seed=1))
 
 
 def line_data(rng, count=4000, offset=0.7, gain=1.6, scale=2.0):

@@ -21,6 +21,9 @@ _CENTRING = np.eye(4) - 1 / 4
 # numbers in one block of maps, about what a core's cache holds
 _BLOCK = 2**17
 
+# one of so many values is looked at for a bound, which leaves so many times the wanted share
+_STRIDE, _MARGIN = 61, 1.1
+
 
 def centred_blocks(maps: Floats) -> Iterator[tuple[slice, Floats, Floats, Floats]]:
     """Some maps of (N, L, 4) at a time, as many as a core's cache holds.
@@ -148,9 +151,7 @@ def strongest(sums: WindowSums, fraction: float) -> Strongest:
     flat = sums.squares.reshape(-1)
     # as published: four numbers per window, a product in floating point
     wanted = int(fraction * (4 * len(flat)) / 4)
-    place = len(flat) - wanted if wanted else 0
-    cut = np.partition(flat, place)[place]
-    chosen = np.flatnonzero(flat > cut)
+    cut, chosen, weights = _above(flat, wanted or len(flat))
     length, width = sums.maps.shape[1], sums.squares.shape[1]
     row, column = np.divmod(chosen, width)
     positions = sums.maps.reshape(-1, 4)
@@ -164,4 +165,20 @@ def strongest(sums: WindowSums, fraction: float) -> Strongest:
         added += np.take(positions, places, axis=0)
     vectors = (sums.basis.T @ _CENTRING) @ added.T
     vectors /= sums.totals[row]
-    return Strongest(row, vectors, flat[chosen], float(np.sqrt(cut)), wanted)
+    return Strongest(row, vectors, weights, float(np.sqrt(cut)), wanted)
+
+
+def _above(values: Floats, wanted: int) -> tuple[float, Integers, Floats]:
+    """The value `wanted` from the top of some (K,), where larger ones are, and these."""
+    # a sample bounds it from below, but for ill luck: only few are left to look among
+    sample = values[::_STRIDE]
+    bound = int(len(sample) * (1 - _MARGIN * wanted / len(values)))
+    chosen = np.arange(0)
+    if bound > 0:
+        chosen = np.flatnonzero(values > np.partition(sample, bound)[bound])
+    if len(chosen) < wanted:
+        chosen = np.arange(len(values))
+    near = values[chosen]
+    cut = np.partition(near, len(near) - wanted)[len(near) - wanted]
+    above = near > cut
+    return float(cut), chosen[above], near[above]

@@ -126,8 +126,12 @@ def equal_area_cells(vectors: Floats, lengths: Floats, shape: tuple[int, int], f
     pole *= rows / 2
     found = np.minimum(pole.astype(np.intp), rows - 1)
     found *= columns
-    turn = np.arctan2(y, x)
+    # numpy's arctan is vectorised, its arctan2 is not
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turn = np.arctan(np.divide(y, x, out=y))
+    turn[np.isnan(turn)] = 0.0
     turn *= columns / (2 * np.pi)
     turn += columns + 0.5
+    turn += np.signbit(x) * (columns / 2)
     found += turn.astype(np.intp) % columns
     return found

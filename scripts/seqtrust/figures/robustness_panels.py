@@ -163,6 +163,12 @@ def panel_title(axis: Axes, name: str, kind: str) -> None:
     axis.set_title(name, loc="left", fontsize=8, color=TYPE_COLOURS[kind])
 
 
+def conditions_down(axis: Axes, kinds: Mapping[str, str]) -> None:
+    """A line per condition from the top, named in the colour of its type."""
+    coloured_labels(axis, kinds, "y")
+    axis.invert_yaxis()
+
+
 def coloured_labels(axis: Axes, kinds: Mapping[str, str], along: str) -> None:
     """Names of conditions at the ticks of an axis, in the colours of their types."""
     places = np.arange(len(kinds))

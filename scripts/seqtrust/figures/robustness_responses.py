@@ -15,6 +15,7 @@ from seqtrust.figures.robustness_panels import (
     LEAST_WORLDS,
     coloured_labels,
     condition_order,
+    conditions_down,
     grid,
     legend_below,
     line_with_bars,
@@ -106,15 +107,16 @@ def detection_figure(detection: pd.DataFrame, entry: Entry) -> Drawn:
         detection: over worlds.
         entry: of the benchmark.
     """
-    model = entry["watched"]["detection"]
-    table = detection[(detection["model"] == model) & (detection["metric"] == DETECTED)]
+    model, table = _watched(detection, entry, DETECTED)
     kinds = condition_order(table)
     rows = {}
     order_of = {SEQUENCES: 0, STATED: 1, LABELS: 2}
     for (_, test, looks_at, samples), part in table.assign(
         place=table["looks_at"].map(order_of)
     ).groupby(["place", "test", "looks_at", "samples"]):
-        words = _LABELLED.get(str(test), f"{_UNLABELLED.get(str(test))} of {_SEEN.get(looks_at)}")
+        words = _LABELLED.get(
+            str(test), f"{_UNLABELLED.get(str(test))} of {_SEEN.get(str(looks_at))}"
+        )
         rows[f"{words}, n = {samples}"] = (
             looks_at != LABELS, part.set_index("data_set")["value"].reindex(list(kinds)),
         )  # fmt: skip
@@ -151,8 +153,7 @@ def delay_figure(detection: pd.DataFrame, entry: Entry) -> Drawn:
         detection: over worlds.
         entry: of the benchmark.
     """
-    model = entry["watched"]["detection"]
-    table = detection[(detection["model"] == model) & (detection["metric"] == DELAY)]
+    model, table = _watched(detection, entry, DELAY)
     kinds = condition_order(table)
     figure = new_figure(4.6, 0.16 * len(kinds) + 1.1)
     with mpl.rc_context(SETTINGS):
@@ -167,11 +168,16 @@ def delay_figure(detection: pd.DataFrame, entry: Entry) -> Drawn:
         most = int(table["samples"].max())
         axis.axvline(most, color=GREY, linestyle=":", linewidth=0.8)
         axis.set(xscale="log", xlabel=f"labelled samples up to an alarm (none: {most})")
-        coloured_labels(axis, kinds, "y")
-        axis.invert_yaxis()
+        conditions_down(axis, kinds)
         axis.set_title(model, loc="left")
         legend_below(figure, axis)
     return figure, table
+
+
+def _watched(detection: pd.DataFrame, entry: Entry, metric: str) -> tuple[str, pd.DataFrame]:
+    """The model whose shifts are shown, and its rows of a metric."""
+    model = entry["watched"]["detection"]
+    return model, detection[(detection["model"] == model) & (detection["metric"] == metric)]
 
 
 def repair_figure(repair: pd.DataFrame, entry: Entry) -> Drawn:

@@ -20,6 +20,7 @@ from seqtrust.figures.robustness_panels import (
     clipped,
     coloured_labels,
     condition_order,
+    conditions_down,
     ladders,
     legend_below,
     line_with_bars,
@@ -182,8 +183,7 @@ def priors_figure(summary: pd.DataFrame, entry: Entry) -> Drawn:
                                 linewidth=0.8)  # fmt: skip
             axis.axvline(0, color=GREY, linewidth=0.6)
             axis.set_title("better ←" if better < 0 else "→ better", fontsize=7, color=GREY)
-        coloured_labels(axes[0], kinds, "y")
-        axes[0].invert_yaxis()
+        conditions_down(axes[0], kinds)
         legend_below(figure, axes[-1])
     return figure, table
 
@@ -228,8 +228,7 @@ def errors_figure(summary: pd.DataFrame, entry: Entry) -> Drawn:
             missing = "" if "error_noise" in known else " (noise is part of the residual)"
             axis.set_title(f"{model}{missing}", loc="left")
             axis.text(1.01, -1.2, "MSE", va="center", fontsize=6)
-        coloured_labels(axes[0], kinds, "y")
-        axes[0].invert_yaxis()
+        conditions_down(axes[0], kinds)
         legend_below(figure, axes[0])
     return figure, table
 

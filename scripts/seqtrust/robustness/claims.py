@@ -90,7 +90,7 @@ def claims_table(
     parts = [part for plan in tested for part in _parts(plan, scores, settings)]
     rows = [_judged(part, scores.calibrators[0], settings, seed, toy) for part in parts]
     rows += list(_prediction_of_loss(tested, scores, settings, toy))
-    rows += list(_together(rows))
+    rows += list(verdicts_of_tests(rows))
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(
         ["test", "model"], kind="stable", ignore_index=True
     )
@@ -199,10 +199,12 @@ def _judged(
     part: Part, calibrator: str, settings: Mapping[str, Any], seed: int, toy: bool
 ) -> dict[str, Any]:
     used = calibrator if part.metric in _CALIBRATED else NONE
-    row = _row(part.test, part.name, part.model, part.condition, part.metric, used)
+    row = claim_row(part.test, part.name, part.model, part.condition, part.metric, used)
     row["criterion"] = f"{'<' if part.below else '>'} {part.threshold:g}"
     if part.values is None:
-        return row | _open("the config leaves this out", f"shifts or models of {part.condition}")
+        return row | undecided(
+            "the config leaves this out", f"shifts or models of {part.condition}"
+        )
     found = hierarchical_interval(part.values[None], seed)
     value, low, high = (float(one[0]) for one in (found.value, found.low, found.high))
     worlds = int(found.worlds[0])
@@ -211,13 +213,13 @@ def _judged(
     }  # fmt: skip
     least = settings["least_worlds"]
     if toy:
-        return row | _open("a toy", "a config with toy: false")
+        return row | undecided("a toy", "a config with toy: false")
     if worlds < least:
-        return row | _open(f"{worlds} of at least {least} worlds", f"{least} worlds")
+        return row | undecided(f"{worlds} of at least {least} worlds", f"{least} worlds")
     verdict = judged_interval(low, high, part.threshold, part.below)
     if verdict == OPEN:
         needed = worlds_needed(value, high - value, part.threshold, worlds)
-        return row | _open("the interval holds the threshold", needed)
+        return row | undecided("the interval holds the threshold", needed)
     return row | {"verdict": verdict}
 
 
@@ -245,26 +247,26 @@ def _prediction_of_loss(
     trained = [plan.name for plan in tested if plan.kind in ("network", "student", "kmers")]
     wanted = settings["T3"]
     for condition in ("REW-3", "NOISE-A-3", "NOISE-M-3"):
-        row = _row("T3", "rank correlation", "", condition, "nll", scores.calibrators[0])
+        row = claim_row("T3", "rank correlation", "", condition, "nll", scores.calibrators[0])
         row["criterion"] = f"< {wanted['correlation']:g}"
         pairs = [(scores(name, UNSHIFTED, "nll"), scores(name, condition, "nll"))
                  for name in trained]  # fmt: skip
         known = [(one, two) for one, two in pairs if one is not None and two is not None]
         if not known:
-            yield row | _open("the config leaves this out", f"shifts or models of {condition}")
+            yield row | undecided("the config leaves this out", f"shifts or models of {condition}")
             continue
         before, after = (np.concatenate([pair[side] for pair in known], axis=1) for side in (0, 1))
         value, low, high = within_world_correlation(before, after)
         worlds, count = before.shape[0], before.size
         row |= {"value": value, "low": low, "high": high, "worlds": worlds, "fits": count}
         if toy:
-            yield row | _open("a toy", "a config with toy: false")
+            yield row | undecided("a toy", "a config with toy: false")
         elif count < wanted["fits"]:
             reason = f"{count} of at least {wanted['fits']} fits"
-            yield row | _open(reason, f"{wanted['fits']} fits of models, worlds and replicates")
+            yield row | undecided(reason, f"{wanted['fits']} fits of models, worlds and replicates")
         else:
             verdict = judged_interval(low, high, wanted["correlation"], True)
-            opened = _open("the interval holds the threshold", "more fits of different models")
+            opened = undecided("the interval holds the threshold", "more fits of different models")
             yield row | (opened if verdict == OPEN else {"verdict": verdict})
 
 
@@ -292,8 +294,12 @@ def within_world_correlation(before: Floats, after: Floats) -> tuple[float, floa
     return value, math.tanh(middle - half), math.tanh(middle + half)
 
 
-def _together(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One row per test and model: it passes where every part does."""
+def verdicts_of_tests(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One row per test and model: it passes where every part does.
+
+    Args:
+        rows: of the parts, from `claim_row` with their verdicts.
+    """
     keys = dict.fromkeys((row["test"], row["model"]) for row in rows)
     for test, model in keys:
         mine = [row for row in rows if (row["test"], row["model"]) == (test, model)]
@@ -303,12 +309,13 @@ def _together(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         }
         verdict = FAIL if counts[FAIL] else OPEN if counts[OPEN] else PASS
         reason = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-        yield _row(test, "all", model, "", "", "") | {"verdict": verdict, "reason": reason}
+        yield claim_row(test, "all", model, "", "", "") | {"verdict": verdict, "reason": reason}
 
 
-def _row(
+def claim_row(
     test: str, part: str, model: str, condition: str, metric: str, calibrator: str
 ) -> dict[str, Any]:
+    """A row of `COLUMNS` about which nothing is known yet; arguments are columns."""
     empty = dict.fromkeys(COLUMNS, "")
     numbers = dict.fromkeys(("value", "low", "high"), math.nan)
     return empty | numbers | {
@@ -318,5 +325,6 @@ def _row(
     }  # fmt: skip
 
 
-def _open(reason: str, needs: str) -> dict[str, str]:
+def undecided(reason: str, needs: str) -> dict[str, str]:
+    """The verdict "not powered" with its reason and what would be needed."""
     return {"verdict": OPEN, "reason": reason, "needs": needs}

@@ -7,18 +7,17 @@ assay are those of its ladders: what is said of strong shifts is asked of the la
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from seqtrust.calibration.methods import NONE
 from seqtrust.robustness.benchmark_plan import ModelPlan
 from seqtrust.robustness.claims import (
     COLUMNS,
-    FAIL,
     OPEN,
-    PASS,
-    STATEMENTS,
+    claim_row,
     judged_interval,
+    undecided,
+    verdicts_of_tests,
 )
 from seqtrust.robustness.measured_summary import Fits, PeakScores
 from seqtrust.robustness.shift_summary import UNSHIFTED
@@ -61,7 +60,7 @@ def measured_claims(
         for plan in plans.values()
         for row in _rows(plan, scores, named["covariate"], final, settings, toy)
     ]
-    rows += list(_together(rows))
+    rows += list(verdicts_of_tests(rows))
     return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values(
         ["test", "model"], kind="stable", ignore_index=True
     )
@@ -143,37 +142,18 @@ def _judged(
     shifted: float,
     toy: bool,
 ) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(COLUMNS, "") | {
-        "test": test, "part": part, "model": model, "statement": STATEMENTS[test],
-        "condition": condition, "metric": metric, "calibrator": calibrator,
-        "criterion": f"{'<' if below else '>'} {threshold:g}", "value": np.nan, "low": np.nan,
-        "high": np.nan, "worlds": 0, "fits": 0,
-    }  # fmt: skip
+    row = claim_row(test, part, model, condition, metric, calibrator)
+    row["criterion"] = f"{'<' if below else '>'} {threshold:g}"
     if found is None:
-        return row | {"verdict": OPEN, "reason": "the config leaves this out"}
+        return row | undecided("the config leaves this out", "")
     low, high = found.interval()
     row |= {
         "value": found.value + shifted, "low": low + shifted, "high": high + shifted,
         "worlds": found.values.shape[0], "fits": found.values.size,
     }  # fmt: skip
     if toy:
-        return row | {"verdict": OPEN, "reason": "a toy", "needs": "a config with toy: false"}
+        return row | undecided("a toy", "a config with toy: false")
     verdict = judged_interval(row["low"], row["high"], threshold, below)
     if verdict == OPEN:
-        return row | {
-            "verdict": OPEN, "reason": "the interval holds the threshold", "needs": "more peaks",
-        }  # fmt: skip
+        return row | undecided("the interval holds the threshold", "more peaks")
     return row | {"verdict": verdict}
-
-
-def _together(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One row per test and model: it passes where every part does."""
-    for test, model in dict.fromkeys((row["test"], row["model"]) for row in rows):
-        mine = [row["verdict"] for row in rows if (row["test"], row["model"]) == (test, model)]
-        counts = {name: mine.count(name) for name in (PASS, FAIL, OPEN)}
-        yield dict.fromkeys(COLUMNS, "") | {
-            "test": test, "part": "all", "model": model, "statement": STATEMENTS[test],
-            "value": np.nan, "low": np.nan, "high": np.nan, "worlds": 0, "fits": 0,
-            "verdict": FAIL if counts[FAIL] else OPEN if counts[OPEN] else PASS,
-            "reason": ", ".join(f"{count} {name}" for name, count in counts.items() if count),
-        }  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from seqtrust.calibration.methods import NONE
 from seqtrust.robustness.benchmark_plan import ModelPlan
@@ -22,7 +22,7 @@ from seqtrust.robustness.shift_summary import UNSHIFTED, holm, summary_table
 Floats = npt.NDArray[np.float64]
 Key = tuple[str, str, str]
 
-_Z = 1.959963984540054
+_Z = float(ndtri(0.975))
 
 
 @dataclass(frozen=True)

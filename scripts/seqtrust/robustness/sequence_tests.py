@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 
 from seqtrust.bases import Codes
 from seqtrust.robustness.kmer_models import kmer_counts
@@ -107,17 +108,7 @@ def areas_under_roc(scores: Floats, labels: Floats) -> Floats:
         scores: shape (N, P).
         labels: 0 or 1, shape (N, P).
     """
-    order = np.argsort(scores, axis=0, kind="stable")
-    ordered = np.take_along_axis(scores, order, axis=0)
-    places = np.arange(1, len(scores) + 1)[:, None] * np.ones(scores.shape[1])
-    tied = np.vstack([np.zeros((1, scores.shape[1]), dtype=bool), ordered[1:] == ordered[:-1]])
-    if tied.any():
-        for column in np.flatnonzero(tied.any(axis=0)):
-            starts = np.cumsum(~tied[:, column]) - 1
-            means = np.bincount(starts, places[:, column]) / np.bincount(starts)
-            places[:, column] = means[starts]
-    ranks = np.empty_like(places)
-    np.put_along_axis(ranks, order, places, axis=0)
+    ranks = rankdata(scores, axis=0)
     positive = labels.sum(axis=0)
     total = (ranks * labels).sum(axis=0) - positive * (positive + 1) / 2
     return np.asarray(total / (positive * (len(labels) - positive)))
