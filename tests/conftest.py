@@ -12,8 +12,10 @@ from hypothesis import settings
 
 from seqtrust.genome import Genome
 
-# the time of one example depends on the machine and on what else runs there
-settings.register_profile("seqtrust", deadline=None)
+# The time of one example depends on the machine and on what else runs there. All machines try the
+# same examples; `--hypothesis-profile explore` draws new ones.
+settings.register_profile("explore", deadline=None)
+settings.register_profile("seqtrust", deadline=None, derandomize=True)
 settings.load_profile("seqtrust")
 
 MakeGenome = Callable[..., Genome]
