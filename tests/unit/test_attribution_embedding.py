@@ -14,6 +14,7 @@ from attribution_twins import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqtrust.attribution import embedding
 from seqtrust.attribution.consistency import embedding_consistency
 from seqtrust.attribution.embedding import (
     ISOMETRIC,
@@ -223,3 +224,19 @@ def test_what_is_refused(change, message):
     maps = np.random.default_rng(0).normal(size=(3, 20, 4))
     with pytest.raises(InputError, match=message):
         embedding_consistency(**({"attributions": maps} | change))
+
+
+@pytest.mark.parametrize("case", ["random", "ties", "sample above", "sample below", "few"])
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.95, 1])
+def test_the_cutoff_is_that_of_all_values_whatever_the_sample_says(case, share):
+    rng = np.random.default_rng(5)
+    values = rng.random(3 if case == "few" else 5000)
+    if case == "ties":
+        values = values.round(1)
+    elif case.startswith("sample"):
+        values[:: embedding._STRIDE] += 2 if case == "sample above" else -2
+    wanted = max(int(share * len(values)), 1)
+    cut, chosen, above = embedding._above(values, wanted)
+    assert cut == np.sort(values)[len(values) - wanted]
+    np.testing.assert_array_equal(chosen, np.flatnonzero(values > cut))
+    np.testing.assert_array_equal(above, values[chosen])
